@@ -1,0 +1,91 @@
+import type { FileStat, Observed } from '../model.ts';
+
+/** Programs that harden may run on a host; nothing named by a container, an image or a config file ever runs. */
+export type Tool =
+  | 'auditctl' | 'augenrules' | 'dockerd' | 'getent' | 'service' | 'systemctl' | 'systemd-tmpfiles' | 'sh' | 'logger';
+
+export interface ToolResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The process that listens on a unix socket, as far as this process may see it. */
+export interface SocketOwner {
+  readonly pid: number;
+  readonly uid: number;
+  readonly argv: readonly string[];
+  /** ISO 8601 UTC. */
+  readonly startedAt: string;
+  /** The lines of /proc/PID/cgroup. */
+  readonly cgroup: readonly string[];
+  /** HOME of the process, for a rootless daemon's files. */
+  readonly home: string | null;
+  /** True when the socket file seen through /proc/PID/root is the very file that we see (same device and inode). */
+  readonly sameRoot: boolean;
+}
+
+/** What a collector can ask of a host. */
+export type ReadRequest =
+  /** A text file, decoded as UTF-8 (a BOM is kept). Longer than `maxBytes` (default 1 MiB) is unreadable. */
+  | { readonly kind: 'text'; readonly path: string; readonly maxBytes?: number }
+  | { readonly kind: 'stat'; readonly path: string }
+  /** Absolute paths of all that is below a directory, down to `depth` levels, sorted. */
+  | { readonly kind: 'list'; readonly path: string; readonly depth: number }
+  /** A tool that only reads; a missing tool is `absent`, a non-zero exit is still a result. */
+  | { readonly kind: 'tool'; readonly tool: Tool; readonly args: readonly string[] }
+  | { readonly kind: 'socketOwner'; readonly path: string };
+
+export type ReadResult<R extends ReadRequest> =
+  R extends { kind: 'text' } ? string
+  : R extends { kind: 'stat' } ? FileStat
+  : R extends { kind: 'list' } ? readonly string[]
+  : R extends { kind: 'tool' } ? ToolResult
+  : SocketOwner;
+
+/** Reads a host. Batched: one call is one round trip for a remote implementation, and concurrent for the local one. Never throws. */
+export interface HostReader {
+  observe<const R extends readonly ReadRequest[]>(requests: R): Promise<{ readonly [K in keyof R]: Observed<ReadResult<R[K]>> }>;
+}
+
+/** A path as it was found, whole: what a backup keeps and a rollback restores. */
+export interface FileSnapshot {
+  /** Where the path really ends, symbolic links followed. */
+  readonly realPath: string;
+  /** null for anything but a regular file. */
+  readonly content: Buffer | null;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Changes a host. Only `apply` and the journal hold one. Every method makes its effect durable (fsync of file and directory)
+ * before it resolves, and throws HostError with what, where and what to do.
+ */
+export interface HostWriter {
+  /** null when nothing is there. */
+  snapshot(path: string): Promise<FileSnapshot | null>;
+  /** Why a path cannot be replaced atomically (bind mount, immutable, read-only file system, hard links, a directory others can write, …); null when it can. */
+  refusal(path: string): Promise<string | null>;
+  /** Writes a new file beside the target and renames it in; keeps ACL, xattrs and SELinux label of an existing one. Follows symbolic links to their end. */
+  replace(path: string, content: Buffer, metadata: { readonly mode: number; readonly uid: number; readonly gid: number }): Promise<void>;
+  /** Removes a file; fine when it is gone. */
+  remove(path: string): Promise<void>;
+  /** Makes a directory and missing parents (0755 root:root); returns those that it made, outermost first. */
+  makeDirectory(path: string): Promise<readonly string[]>;
+  /** Removes a directory if it is empty. */
+  removeDirectory(path: string): Promise<void>;
+  /** Mode and owner without following a symbolic link in the last component. */
+  setMetadata(path: string, metadata: { readonly mode: number; readonly uid: number; readonly gid: number }): Promise<void>;
+  run(tool: Tool, args: readonly string[], options?: { readonly timeoutMs?: number }): Promise<ToolResult>;
+  /** Appends one line to a file of ours (0600) and fsyncs it. */
+  append(path: string, line: string): Promise<void>;
+  /** True when a TCP connection to the address is accepted and not closed again within 300 ms, or data arrives. */
+  answers(host: string, port: number): Promise<boolean>;
+}
+
+/** What, where and what to do next. */
+export class HostError extends Error {
+  override readonly name = 'HostError';
+}

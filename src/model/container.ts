@@ -1,0 +1,179 @@
+import type { Json, Observed } from './base.ts';
+
+export interface ContainerFacts {
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly spec: Observed<ContainerSpec>;
+  /** JSON paths of the inspect object that the model has no place for, e.g. "HostConfig.NewField". */
+  readonly unmodelled: readonly string[];
+  readonly runtime: Observed<ContainerRuntime>;
+  readonly owner: Owner;
+}
+
+/** Who would undo or fight a change that is made behind its back. */
+export type Owner =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'compose'; readonly project: string; readonly service: string; readonly files: readonly string[]; readonly workingDir: string; readonly configHash: string }
+  | { readonly kind: 'swarm'; readonly service: string; readonly task: string }
+  | { readonly kind: 'kubernetes'; readonly namespace: string; readonly pod: string }
+  | { readonly kind: 'nomad' | 'portainer' | 'systemd' | 'podman'; readonly name: string };
+
+/** What is true of a container now and was not chosen by the user. */
+export interface ContainerRuntime {
+  readonly state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly health: 'starting' | 'healthy' | 'unhealthy' | 'none';
+  /** Published ports in force (NetworkSettings.Ports). */
+  readonly ports: readonly { readonly ip: string; readonly hostPort: number; readonly containerPort: number; readonly protocol: string }[];
+  readonly networks: readonly { readonly name: string; readonly networkId: string; readonly ip: string; readonly ip6: string }[];
+}
+
+/**
+ * What the user chose for a container, whatever it was read from (inspect, compose, `docker run`). Field names follow the
+ * Engine API; `null` and [] mean "not chosen: the engine's or the image's default".
+ */
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: { readonly reference: string; readonly id: string | null };
+  readonly entrypoint: readonly string[] | null;
+  readonly command: readonly string[] | null;
+  readonly workingDir: string | null;
+  readonly user: string | null;
+  /** NAME=value, or a bare NAME. Values may be secret. */
+  readonly env: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly hostname: string | null;
+  readonly domainname: string | null;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly init: boolean | null;
+  readonly stopSignal: string | null;
+  readonly stopTimeoutSeconds: number | null;
+  readonly restart: { readonly name: 'no' | 'always' | 'unless-stopped' | 'on-failure'; readonly maximumRetryCount: number };
+  readonly autoRemove: boolean;
+  readonly runtime: string | null;
+  readonly isolation: string | null;
+  readonly healthcheck: Healthcheck | null;
+  readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> } | null;
+  readonly resources: ContainerResources;
+  readonly security: ContainerSecurity;
+  readonly namespaces: ContainerNamespaces;
+  readonly network: ContainerNetwork;
+  readonly mounts: readonly MountSpec[];
+  readonly volumesFrom: readonly string[];
+  readonly storageOptions: Readonly<Record<string, string>>;
+}
+
+export interface Healthcheck {
+  /** ["NONE"], ["CMD", …] or ["CMD-SHELL", line]. */
+  readonly test: readonly string[];
+  /** Nanoseconds, as in the API; 0 means the default. */
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  readonly retries: number;
+}
+
+/** Sizes in bytes; null: not chosen. */
+export interface ContainerResources {
+  readonly memory: number | null;
+  readonly memorySwap: number | null;
+  readonly memoryReservation: number | null;
+  readonly memorySwappiness: number | null;
+  readonly cpuShares: number | null;
+  readonly nanoCpus: number | null;
+  readonly cpuPeriod: number | null;
+  readonly cpuQuota: number | null;
+  readonly cpuRealtimePeriod: number | null;
+  readonly cpuRealtimeRuntime: number | null;
+  readonly cpusetCpus: string | null;
+  readonly cpusetMems: string | null;
+  readonly pidsLimit: number | null;
+  readonly blkioWeight: number | null;
+  /** BlkioWeightDevice, BlkioDeviceReadBps, … by API name. */
+  readonly blkioDevices: Readonly<Record<string, Json>>;
+  readonly shmSize: number | null;
+  readonly oomKillDisable: boolean;
+  readonly oomScoreAdj: number | null;
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly cgroupParent: string | null;
+  readonly devices: readonly { readonly host: string; readonly container: string; readonly permissions: string }[];
+  readonly deviceCgroupRules: readonly string[];
+  /** DeviceRequests as the API gives them (GPUs, CDI). */
+  readonly deviceRequests: readonly Json[];
+}
+
+export interface ContainerSecurity {
+  readonly privileged: boolean;
+  /** Upper case, without CAP_; "ALL" as is. */
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly readonlyRootfs: boolean;
+  readonly noNewPrivileges: boolean | null;
+  /** unconfined, builtin, or the profile's JSON as a string. */
+  readonly seccomp: string | null;
+  readonly apparmor: string | null;
+  /** SELinux: label=… options, without "label=". */
+  readonly labels: readonly string[];
+  /** --security-opt systempaths=unconfined. */
+  readonly systemPathsUnconfined: boolean;
+  readonly groupAdd: readonly string[];
+  /** Any other --security-opt, verbatim. */
+  readonly other: readonly string[];
+}
+
+/** As the API has them: "", "host", "private", "shareable", "container:<name or id>", a network's name. */
+export interface ContainerNamespaces {
+  readonly network: string;
+  readonly pid: string;
+  readonly ipc: string;
+  readonly uts: string;
+  readonly userns: string;
+  readonly cgroup: string;
+}
+
+export interface ContainerNetwork {
+  readonly attachments: Readonly<Record<string, NetworkAttachment>>;
+  readonly ports: readonly { readonly ip: string; readonly hostPort: string; readonly containerPort: number; readonly protocol: string }[];
+  readonly exposed: readonly string[];
+  readonly publishAll: boolean;
+  readonly dns: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly extraHosts: readonly string[];
+  readonly links: readonly string[];
+  readonly macAddress: string | null;
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+export interface NetworkAttachment {
+  readonly aliases: readonly string[];
+  readonly links: readonly string[];
+  readonly ipv4: string | null;
+  readonly ipv6: string | null;
+  readonly linkLocalIps: readonly string[];
+  readonly macAddress: string | null;
+  readonly driverOptions: Readonly<Record<string, string>>;
+  readonly gatewayPriority: number | null;
+}
+
+export interface MountSpec {
+  readonly kind: 'bind' | 'volume' | 'tmpfs' | 'npipe' | 'cluster' | 'image';
+  /** How it was asked for: `-v`, `--mount`, `--tmpfs`, or an image's VOLUME. */
+  readonly via: 'binds' | 'mounts' | 'tmpfs' | 'image';
+  /** Host path, volume name, or "" (anonymous, tmpfs). */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** -v's third field, or --tmpfs options, verbatim. */
+  readonly options: string;
+  /** BindOptions, VolumeOptions, TmpfsOptions of --mount, as the API gives them. */
+  readonly details: Json;
+  /** An anonymous volume's 64-hex name. */
+  readonly volume: string | null;
+}

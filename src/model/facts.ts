@@ -1,0 +1,230 @@
+import type { ContainerFacts } from './container.ts';
+import type { JsonObject, Observed, ToolStamp } from './base.ts';
+
+/**
+ * Everything known about one host, gathered once. Plain JSON, so any run can become a fixture.
+ * When the engine is not proven to be this host's, everything but `engine`, `containers`, `images`, `networks`
+ * is `unreadable: the engine is remote`.
+ */
+export interface Facts {
+  readonly schemaVersion: 1;
+  readonly tool: ToolStamp;
+  /** ISO 8601 UTC. */
+  readonly collectedAt: string;
+  readonly host: HostFacts;
+  readonly engine: EngineFacts;
+  readonly daemon: DaemonFacts;
+  /** By absolute path as it was asked for; a path that nobody asked for is missing. */
+  readonly files: Readonly<Record<string, Observed<FileStat>>>;
+  /** Absolute paths of everything below /etc/docker/certs.d (each is in `files` too); absent when the directory is. */
+  readonly registryCerts: Observed<readonly string[]>;
+  readonly audit: AuditFacts;
+  readonly accounts: Observed<AccountFacts>;
+  readonly containers: Observed<readonly ContainerFacts[]>;
+  readonly images: Observed<readonly ImageFacts[]>;
+  readonly networks: Observed<readonly NetworkFacts[]>;
+}
+
+export type ServiceManager = 'systemd' | 'sysvinit' | 'none';
+
+export interface HostFacts {
+  readonly hostname: string;
+  /** From os-release(5). */
+  readonly os: Observed<{ readonly id: string; readonly versionId: string; readonly name: string }>;
+  /** uname -r of the engine's host. */
+  readonly kernel: Observed<string>;
+  /** Kernel architecture as uname -m says it: x86_64, aarch64, … */
+  readonly architecture: string;
+  /** Active security modules (/sys/kernel/security/lsm): apparmor, selinux, … */
+  readonly lsm: Observed<readonly string[]>;
+  readonly serviceManager: Observed<ServiceManager>;
+  /** Effective uid of this process: 0 is what most host facts need. */
+  readonly euid: number;
+  /** /proc/self/mountinfo. */
+  readonly mounts: Observed<readonly MountPoint[]>;
+  /** True when an interface has an IPv6 address of global scope (/proc/net/if_inet6). */
+  readonly globalIpv6: Observed<boolean>;
+  /** True when systemd-tmpfiles is there to make directories below /run at boot (tmpfiles.d(5)). */
+  readonly tmpfiles: Observed<boolean>;
+}
+
+export interface MountPoint {
+  readonly mountPoint: string;
+  readonly fsType: string;
+  readonly source: string;
+}
+
+export interface EngineFacts {
+  /** unix:///var/run/docker.sock, tcp://…, as used. */
+  readonly endpoint: string;
+  /** Present only when a dockerd process that we can see holds the endpoint's socket and sees the same files as we do. absent: proven remote. */
+  readonly local: Observed<{ readonly pid: number }>;
+  readonly version: Observed<EngineVersion>;
+  readonly info: Observed<EngineInfo>;
+}
+
+/** GET /version. */
+export interface EngineVersion {
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly minApiVersion: string;
+  readonly experimental: boolean;
+  /** Docker Engine says "Docker Engine - Community" or ""; Podman says "Podman Engine". */
+  readonly platform: string;
+}
+
+/** GET /info, the fields that are looked at. */
+export interface EngineInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly storageDriver: string;
+  readonly dockerRootDir: string;
+  readonly loggingDriver: string;
+  readonly cgroupDriver: string;
+  readonly cgroupVersion: string;
+  /** "name=seccomp,profile=default", "name=rootless", "name=userns", "name=no-new-privileges", … */
+  readonly securityOptions: readonly string[];
+  /** null when the engine does not say. */
+  readonly liveRestore: boolean | null;
+  readonly debug: boolean;
+  readonly experimental: boolean;
+  /** InsecureRegistryCIDRs plus the names of IndexConfigs with Secure=false. */
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly authorizationPlugins: readonly string[];
+  readonly swarm: { readonly state: string; readonly manager: boolean };
+  readonly containers: number;
+  readonly containersRunning: number;
+  readonly images: number;
+  readonly memoryBytes: number;
+  readonly cpus: number;
+}
+
+export interface DaemonFacts {
+  /** The file that the daemon reads: --config-file, else ~/.config/docker/daemon.json (rootless), else /etc/docker/daemon.json. */
+  readonly configPath: string;
+  readonly config: Observed<ConfigFile>;
+  /** The dockerd process that serves the endpoint. */
+  readonly process: Observed<DaemonProcess>;
+  /** The unit whose main process the daemon is (its name from /proc/PID/cgroup, the rest from systemctl show). absent: not run by a systemd system unit. */
+  readonly unit: Observed<UnitFacts>;
+  /** docker.socket, when the host has it. */
+  readonly socketUnit: Observed<SocketUnitFacts>;
+  /** /etc/default/docker, /etc/sysconfig/docker and the unit's EnvironmentFiles, by path. */
+  readonly environmentFiles: Readonly<Record<string, Observed<string>>>;
+}
+
+/** daemon.json as it is on disk. */
+export interface ConfigFile {
+  /** The whole text, without a byte order mark. */
+  readonly text: string;
+  readonly bom: boolean;
+  /** The object that dockerd reads from it ({} for an empty file), or why it cannot. Lines and columns count from 1. */
+  readonly parsed: { readonly ok: true; readonly value: JsonObject } | { readonly ok: false; readonly error: string; readonly line: number; readonly column: number };
+}
+
+export interface DaemonProcess {
+  readonly pid: number;
+  readonly uid: number;
+  readonly argv: readonly string[];
+  /** ISO 8601 UTC, precise to 10 ms or so (/proc/PID/stat field 22). */
+  readonly startedAt: string;
+}
+
+export interface UnitFacts {
+  readonly name: string;
+  readonly fragmentPath: string;
+  readonly dropInPaths: readonly string[];
+  readonly mainPid: number;
+  readonly killMode: string;
+  readonly canReload: boolean;
+  /** Text of the fragment and of each drop-in, by path, in the order in which systemd reads them. */
+  readonly sources: readonly { readonly path: string; readonly text: string }[];
+  /** EnvironmentFile= entries in order; `optional` when written with a leading "-". */
+  readonly environmentFiles: readonly { readonly path: string; readonly optional: boolean }[];
+}
+
+export interface SocketUnitFacts {
+  readonly fragmentPath: string;
+  readonly dropInPaths: readonly string[];
+  /** Listen= paths and addresses. */
+  readonly listen: readonly string[];
+  /** SocketMode= as octal number. */
+  readonly mode: number;
+  readonly user: string;
+  readonly group: string;
+  readonly active: boolean;
+}
+
+export type FileType = 'file' | 'directory' | 'socket' | 'symlink' | 'fifo' | 'device';
+
+/** stat(2) of what a path leads to; symbolic links are followed and `realPath` says where they ended. */
+export interface FileStat {
+  readonly type: FileType;
+  readonly realPath: string;
+  /** Permission bits including setuid, setgid, sticky (07777). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly dev: number;
+  readonly ino: number;
+  readonly nlink: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
+export interface AccountFacts {
+  readonly users: readonly { readonly name: string; readonly uid: number; readonly gid: number }[];
+  readonly groups: readonly { readonly name: string; readonly gid: number; readonly members: readonly string[] }[];
+}
+
+export interface AuditFacts {
+  /** auditctl -v; absent when there is no auditctl. */
+  readonly version: Observed<string>;
+  /** auditctl -s: 0 off, 1 on, 2 on and locked until reboot. */
+  readonly enabled: Observed<0 | 1 | 2>;
+  /** auditctl -l, in the kernel's order (first match wins). */
+  readonly loaded: Observed<readonly AuditRule[]>;
+  /** What the next boot loads, in load order: the merged order of rules.d/*.rules, or audit.rules where augenrules is missing. */
+  readonly persistent: Observed<readonly AuditRule[]>;
+  readonly augenrules: boolean;
+}
+
+/** One audit rule: a watch (-w) or a syscall rule on a path (-a … -F path= / -F dir=). Rules about anything else are not kept. */
+export interface AuditRule {
+  readonly text: string;
+  /** Where a persistent rule stands. */
+  readonly source?: { readonly path: string; readonly line: number };
+  readonly action: 'always' | 'never' | 'possible';
+  readonly list: string;
+  /** `watch`: -w, a file or a directory with all below it. `path`: one inode. `dir`: recursive. */
+  readonly match: 'watch' | 'path' | 'dir';
+  readonly path: string;
+  /** Subset of "rwxa", in that order. */
+  readonly perms: string;
+  /** b64, b32; null: all. */
+  readonly arch: string | null;
+  /** null: all. */
+  readonly syscalls: readonly string[] | null;
+  readonly key: string | null;
+  /** Fields that narrow the rule, verbatim: "auid>=1000", "uid=0", … */
+  readonly filters: readonly string[];
+}
+
+export interface ImageFacts {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  readonly createdAt: string;
+  readonly sizeBytes: number;
+}
+
+export interface NetworkFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  readonly scope: string;
+  readonly internal: boolean;
+  readonly ipv6: boolean;
+  readonly options: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,166 @@
+import type { Edition, Impact, Json, JsonObject, Risk, Target, ToolStamp } from './base.ts';
+import type { Facts } from './facts.ts';
+import type { Policy } from './policy.ts';
+import type { Check, Finding, HostSummary } from './report.ts';
+
+/** A wish, not yet a decision. A closed union: a new kind makes the compiler list every place to extend. */
+export type Edit =
+  /** RFC 7396 merge patch over a JSON file that keeps its own layout. `null` removes a key. */
+  | { readonly kind: 'mergeJson'; readonly path: string; readonly patch: JsonObject }
+  /** Exact permission bits (07777). */
+  | { readonly kind: 'setMode'; readonly path: string; readonly mode: number }
+  | { readonly kind: 'setOwner'; readonly path: string; readonly uid: number; readonly gid: number }
+  /** One line (or an arch pair) in the audit drop-in. */
+  | { readonly kind: 'auditRule'; readonly path: string; readonly match: 'path' | 'dir'; readonly perms: string; readonly key: string; readonly except: readonly string[] }
+  /** A directory below /run that must exist before auditd loads its rules (tmpfiles.d(5)). */
+  | { readonly kind: 'runDirectory'; readonly path: string; readonly mode: number }
+  /** A drop-in for a systemd unit: NAME=VALUE lines of one section; an empty value resets a list. */
+  | { readonly kind: 'unitDropIn'; readonly unit: string; readonly section: string; readonly settings: readonly (readonly [name: string, value: string])[] }
+  /** Replaces one stretch of a text file; `expected` must be what stands at `offset` (UTF-16 code units of the text without BOM). */
+  | { readonly kind: 'spliceText'; readonly path: string; readonly offset: number; readonly expected: string; readonly replacement: string };
+
+export type EditKind = Edit['kind'];
+
+/** An edit with what it costs. Impact and risk depend on facts. */
+export type ProposedEdit = Edit & {
+  readonly impact: Impact;
+  readonly risk: Risk;
+  /** What undoing it costs. */
+  readonly undo: Impact | 'impossible';
+  /** Who or what is affected, when risk or impact is worth a sentence. Joined into the change's effect. */
+  readonly note?: string;
+};
+
+/** Why a WARN is in no change. */
+export const DEFER_REASONS = ['manual', 'choice', 'ceiling', 'guard', 'owner', 'conflict', 'pending', 'unsupported'] as const;
+export type DeferReason = (typeof DEFER_REASONS)[number];
+
+/** One value that a remediation used, and where it came from. */
+export interface ParameterUse {
+  readonly name: string;
+  readonly value: Json;
+  readonly source: 'policy' | 'asked' | 'evidence' | 'default';
+  readonly evidence: string;
+}
+
+export type Proposal =
+  | { readonly edits: readonly ProposedEdit[]; readonly parameters: readonly ParameterUse[] }
+  | { readonly defer: DeferReason; readonly explanation: string; readonly needs?: string };
+
+/** A parameter that a remediation reads, for `harden explain`. */
+export interface ParameterSpec {
+  /** Dotted path under `parameters` of harden.yaml. */
+  readonly name: string;
+  readonly description: string;
+  readonly example: string;
+}
+
+/** From a WARN to what would fix it. Pure. */
+export interface Remediation<D = unknown> {
+  readonly check: Check<D>;
+  readonly mode: 'auto' | 'choice' | 'manual';
+  /** What the fix does, in one sentence, with what a person notices of it. */
+  readonly effect: string;
+  /** What it usually costs, for the catalogue; the edits carry the real ones. */
+  readonly impact: Impact;
+  readonly risk: Risk;
+  readonly parameters: readonly ParameterSpec[];
+  /** Exact steps for a person; required for `manual`, welcome for `choice`. */
+  readonly manual?: string;
+  propose(finding: Finding<D>, facts: Facts, policy: Policy): Proposal;
+}
+
+/** A file, directory or socket as it is or will be. `content` is null where only metadata counts. */
+export interface FileState {
+  readonly content: string | null;
+  readonly bom: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What must happen after its bytes changed so that a change is in force. */
+export type Activation = 'systemdReload' | 'loadAudit' | 'makeRunDirectories' | 'reloadDaemon' | 'restartDaemon';
+
+/** A decision about one path: drives diff, apply, rollback and (later) script and playbook. */
+export interface Change {
+  /** Stable within a host: "file:/etc/docker/daemon.json". */
+  readonly id: string;
+  readonly kind: 'daemon-config' | 'daemon-flags' | 'audit-rules' | 'run-directories' | 'unit-drop-in' | 'metadata';
+  readonly target: Target;
+  /** The path; symbolic links are followed when it is written. */
+  readonly path: string;
+  readonly title: string;
+  /** null: absent. */
+  readonly before: FileState | null;
+  readonly after: FileState;
+  readonly activations: readonly Activation[];
+  readonly impact: Impact;
+  readonly risk: Risk;
+  readonly undo: Impact | 'impossible';
+  readonly effect: string;
+  readonly because: readonly { readonly check: string; readonly target: Target }[];
+  readonly promises: readonly Promised[];
+  /** Changes without which this one must not be made. */
+  readonly requires: readonly string[];
+  /** Unified, secrets masked, control characters escaped. Metadata changes show as "mode 0666 → 0644" lines. */
+  readonly diff: string;
+  /** sha256 over the state that the plan saw and the state that it decided on. */
+  readonly fingerprint: string;
+}
+
+export interface Promised {
+  readonly check: string;
+  readonly target: Target;
+  readonly expect: 'pass' | 'pending';
+  readonly waitsFor: string | null;
+}
+
+export interface Deferred {
+  readonly check: string;
+  readonly target: Target;
+  readonly reason: DeferReason;
+  readonly explanation: string;
+  /** What would release it: a flag, a parameter, a person's step. */
+  readonly needs: string | null;
+}
+
+export interface PlanInputs {
+  readonly selection: { readonly include: readonly string[]; readonly exclude: readonly string[]; readonly level: 1 | 2 };
+  readonly maxImpact: Impact;
+  readonly maxRisk: Risk;
+  /** Change ids that a person picked; null: all. */
+  readonly picks: readonly string[] | null;
+  readonly parameters: readonly (ParameterUse & { readonly check: string; readonly target: Target })[];
+  /** Policy parameters in force when the plan was made (secrets masked). */
+  readonly policyParameters: JsonObject;
+}
+
+/** The plan document. `before` and `after` of its changes never leave the process: they may hold secrets. */
+export interface Plan {
+  readonly schemaVersion: 1;
+  readonly tool: ToolStamp;
+  readonly id: string;
+  readonly createdAt: string;
+  readonly benchmark: Edition;
+  readonly host: HostSummary;
+  readonly inputs: PlanInputs;
+  readonly changes: readonly Change[];
+  /** Checks that pass when all is applied. */
+  readonly promises: readonly string[];
+  readonly deferred: readonly Deferred[];
+  /** What a restart of the daemon does to running containers, when the plan holds one. */
+  readonly restart: RestartForecast | null;
+  readonly summary: { readonly warns: number; readonly fixable: number; readonly changes: number; readonly deferred: number };
+}
+
+export interface RestartForecast {
+  /** Live-restore is, or will first be, on: running containers keep running. */
+  readonly containersSurvive: boolean;
+  /** Names of containers that stop; those whose restart policy does not start them again are started by harden. */
+  readonly stops: readonly { readonly name: string; readonly restartPolicy: string; readonly startedByHarden: boolean }[];
+}
+
+/** A change as it is saved and shown: without the states. */
+export type ChangeDocument = Omit<Change, 'before' | 'after' | 'activations' | 'path'>;
+export type PlanDocument = Omit<Plan, 'changes'> & { readonly changes: readonly ChangeDocument[] };

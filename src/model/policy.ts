@@ -1,0 +1,62 @@
+import type { Edition, Impact, JsonObject, Risk } from './base.ts';
+
+/** What the owner of the host decided: harden.yaml with the command line over it. */
+export interface Policy {
+  readonly benchmark: Edition;
+  readonly level: 1 | 2;
+  /** Ids, id prefixes or CIS numbers; empty: all. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly maxImpact: Impact;
+  readonly maxRisk: Risk;
+  readonly parameters: Parameters;
+  readonly waivers: readonly Waiver[];
+}
+
+/** Every choice that a remediation needs; an absent one is not chosen. `harden explain CHECK` lists those of a check. */
+export interface Parameters {
+  /** Accounts that may be in the docker group (daemon access is root access). */
+  readonly trustedUsers?: readonly string[];
+  readonly logDriver?: { readonly driver: string; readonly options?: Readonly<Record<string, string>> };
+  /** daemon.json default-ulimits: name → "soft:hard" or one number for both. */
+  readonly defaultUlimits?: Readonly<Record<string, string | number>>;
+  /** daemon.json authorization-plugins. */
+  readonly authorizationPlugins?: readonly string[];
+  /** A cgroup parent that the owner approves of. */
+  readonly cgroupParent?: string;
+  /** Path of a seccomp profile that the owner approves of as the daemon's default. */
+  readonly seccompProfile?: string;
+  /** Registries that may stay insecure; setting it allows removing the others. */
+  readonly insecureRegistries?: readonly string[];
+  /** Allow daemon.json "iptables": true where it is false. */
+  readonly iptables?: boolean;
+  /** Allow daemon.json "experimental": false where it is true. */
+  readonly experimental?: boolean;
+  /** daemon.json userns-remap, planned only on a host without images, containers and volumes. */
+  readonly usernsRemap?: string;
+  readonly registryMirrors?: readonly string[];
+  readonly audit?: {
+    /** Watch the data root: all of it, or all but layers and volumes. */
+    readonly dataRoot?: 'all' | 'except-layers';
+    /** Watch /run/containerd, recursively. */
+    readonly runContainerd?: boolean;
+    /** How rules are written; default by the version of auditd. */
+    readonly style?: 'watch' | 'syscall';
+  };
+  /** Room for the checks of other sections. */
+  readonly container?: JsonObject;
+  readonly containers?: Readonly<Record<string, JsonObject>>;
+}
+
+/** An accepted risk. The finding is still shown, and counted as waived. */
+export interface Waiver {
+  readonly check: string;
+  /** kind:glob, label=…, image=…, project=…, service=…; undefined: every target. */
+  readonly target?: string;
+  readonly reason: string;
+  readonly owner: string;
+  /** YYYY-MM-DD; the waiver ends when that day is over, in UTC. */
+  readonly expires?: string;
+  /** Where it stands in harden.yaml, for messages. */
+  readonly source?: { readonly path: string; readonly line: number; readonly column: number };
+}
