@@ -1,0 +1,11 @@
+import type { Check, DeferReason, ParameterUse, Proposal, ProposedEdit, Remediation } from '../src/model.ts';
+
+/** Binds a remediation to its check, so that `detail` is typed by the check that made the finding. */
+export function remedy<D>(check: Check<D>, remediation: Omit<Remediation<D>, 'check'>): Remediation<D> {
+  return { check, ...remediation };
+}
+
+export const edits = (list: readonly ProposedEdit[], parameters: readonly ParameterUse[] = []): Proposal => ({ edits: list, parameters });
+
+export const defer = (reason: DeferReason, explanation: string, needs?: string): Proposal =>
+  needs === undefined ? { defer: reason, explanation } : { defer: reason, explanation, needs };
