@@ -79,6 +79,8 @@ export interface HostWriter {
   /** Mode and owner without following a symbolic link in the last component. */
   setMetadata(path: string, metadata: { readonly mode: number; readonly uid: number; readonly gid: number }): Promise<void>;
   run(tool: Tool, args: readonly string[], options?: { readonly timeoutMs?: number }): Promise<ToolResult>;
+  /** Sends a signal to a process that the caller has proven to be the daemon. */
+  signal(pid: number, signal: 'SIGHUP'): Promise<void>;
   /** Appends one line to a file of ours (0600) and fsyncs it. */
   append(path: string, line: string): Promise<void>;
   /** True when a TCP connection to the address is accepted and not closed again within 300 ms, or data arrives. */

@@ -51,9 +51,9 @@ export type Risk = (typeof RISKS)[number];
 export const impactExceeds = (a: Impact, b: Impact): boolean => IMPACTS.indexOf(a) > IMPACTS.indexOf(b);
 export const riskExceeds = (a: Risk, b: Risk): boolean => RISKS.indexOf(a) > RISKS.indexOf(b);
 export const maxImpact = (impacts: readonly Impact[]): Impact =>
-  impacts.reduce((most, impact) => (impactExceeds(impact, most) ? impact : most), 'none' as Impact);
+  impacts.reduce<Impact>((most, impact) => (impactExceeds(impact, most) ? impact : most), 'none');
 export const maxRisk = (risks: readonly Risk[]): Risk =>
-  risks.reduce((most, risk) => (riskExceeds(risk, most) ? risk : most), 'safe' as Risk);
+  risks.reduce<Risk>((most, risk) => (riskExceeds(risk, most) ? risk : most), 'safe');
 
 /** Every JSON document says what wrote it. */
 export interface ToolStamp {

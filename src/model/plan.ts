@@ -80,7 +80,7 @@ export interface FileState {
 }
 
 /** What must happen after its bytes changed so that a change is in force. */
-export type Activation = 'systemdReload' | 'loadAudit' | 'makeRunDirectories' | 'reloadDaemon' | 'restartDaemon';
+export type Activation = 'systemdReload' | 'loadAudit' | 'reloadDaemon' | 'restartDaemon';
 
 /** A decision about one path: drives diff, apply, rollback and (later) script and playbook. */
 export interface Change {
