@@ -4,7 +4,7 @@ import type { Facts, Policy } from '../src/model.ts';
 
 const root = new URL('../fixtures/', import.meta.url);
 
-const merged = (base: unknown, patch: unknown): unknown => mergePatch.apply(structuredClone(base) as object, (patch ?? {}) as object);
+const merged = (base: unknown, patch: unknown): unknown => mergePatch.apply(structuredClone(base) as object, patch ?? {});
 
 /** JSON with octal modes written as strings, as cases hold them. */
 type Loose = null | boolean | number | string | Loose[] | { [key: string]: Loose };
