@@ -1,0 +1,338 @@
+import { execFile } from 'node:child_process';
+import { constants, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { access, open, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { FileStat, FileType, Observed } from '../model.ts';
+import { absent, present, unreadable } from '../model.ts';
+import type { HostReader, ReadRequest, ReadResult, SocketOwner, Tool, ToolResult } from './port.ts';
+
+const DEFAULT_MAX_BYTES = 1024 * 1024;
+const MAX_LISTED = 10_000;
+const TOOL_TIMEOUT_MS = 10_000;
+const TOOL_MAX_OUTPUT = 16 * 1024 * 1024;
+/** Where tools are looked up: the system's directories only, so that no PATH decides what root runs. */
+const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** Reads this machine. Requests of one call run concurrently; equal ones are read once. */
+export function createLocalReader(): HostReader {
+  return {
+    observe: async (requests) => {
+      const pending = new Map<string, Promise<Observed<unknown>>>();
+      const results = await Promise.all(requests.map((request) => {
+        const key = JSON.stringify(request);
+        const known = pending.get(key);
+        if (known !== undefined) return known;
+        const result = read(request).catch((error: unknown) => failure(error, pathOf(request)));
+        pending.set(key, result);
+        return result;
+      }));
+      // Each result is made by the branch of `read` for its own request.
+      return results as unknown as { readonly [K in keyof typeof requests]: Observed<ReadResult<(typeof requests)[K]>> };
+    },
+  };
+}
+
+async function read(request: ReadRequest): Promise<Observed<unknown>> {
+  switch (request.kind) {
+    case 'text': return readText(request.path, request.maxBytes ?? DEFAULT_MAX_BYTES);
+    case 'stat': return readStat(request.path);
+    case 'list': return list(request.path, request.depth);
+    case 'tool': return runTool(request.tool, request.args);
+    case 'socketOwner': return findSocketOwner(request.path);
+  }
+}
+
+const pathOf = (request: ReadRequest): string => (request.kind === 'tool' ? request.tool : request.path);
+
+/** What a failed system call says about a path: absent when nothing can be there, else why it could not be read. */
+function failure(error: unknown, path: string): Observed<never> {
+  const code = errorCode(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return absent;
+  if (code === 'EACCES' || code === 'EPERM') return unreadable(`permission denied: ${path}: run as root`);
+  return unreadable(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+}
+
+const errorCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+async function readText(path: string, maxBytes: number): Promise<Observed<string>> {
+  // Non-blocking: opening a FIFO that nobody writes to must not hang.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    if (!(await file.stat()).isFile()) return unreadable(`${path} is not a regular file`);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    // Files below /proc and /sys say size 0, so only the end of the file ends the loop.
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(64 * 1024));
+      if (bytesRead === 0) break;
+      size += bytesRead;
+      if (size > maxBytes) return unreadable(`${path} is larger than ${maxBytes} bytes`);
+      chunks.push(buffer.subarray(0, bytesRead));
+    }
+    return decode(Buffer.concat(chunks), path);
+  } finally {
+    await file.close();
+  }
+}
+
+function decode(bytes: Buffer, path: string): Observed<string> {
+  try {
+    return present(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    return unreadable(`${path} is not UTF-8 text`);
+  }
+}
+
+async function readStat(path: string): Promise<Observed<FileStat>> {
+  const [stats, realPath] = await Promise.all([stat(path), realpath(path)]);
+  return present({
+    type: fileType(stats),
+    realPath,
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+    dev: stats.dev,
+    ino: stats.ino,
+    nlink: stats.nlink,
+    mtimeMs: stats.mtimeMs,
+    ctimeMs: stats.ctimeMs,
+  });
+}
+
+function fileType(stats: Stats): FileType {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  if (stats.isSocket()) return 'socket';
+  if (stats.isFIFO()) return 'fifo';
+  if (stats.isSymbolicLink()) return 'symlink';
+  return 'device';
+}
+
+/** Follows links to directories as the programs that use the tree do; a link back to a directory on its own path is not entered. */
+async function list(path: string, depth: number): Promise<Observed<readonly string[]>> {
+  const found: string[] = [];
+  const walk = async (directory: string, levels: number, above: readonly string[]): Promise<void> => {
+    const here = identity(await stat(directory));
+    if (levels === 0 || above.includes(here)) return;
+    const entries = await readdir(directory, { withFileTypes: true });
+    found.push(...entries.map((entry) => join(directory, entry.name)));
+    if (found.length > MAX_LISTED) throw new Error(`more than ${MAX_LISTED} entries`);
+    await Promise.all(entries.map(async (entry) => {
+      const child = join(directory, entry.name);
+      if (entry.isDirectory() || (entry.isSymbolicLink() && (await leadsToDirectory(child)))) await walk(child, levels - 1, [...above, here]);
+    }));
+  };
+  await walk(path, depth, []);
+  return present(found.sort());
+}
+
+const leadsToDirectory = async (path: string): Promise<boolean> => {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ELOOP') return false;
+    throw error;
+  }
+};
+
+const identity = (stats: Stats): string => `${stats.dev}:${stats.ino}`;
+
+async function runTool(tool: Tool, args: readonly string[]): Promise<Observed<ToolResult>> {
+  const path = await findTool(tool);
+  if (path === undefined) return absent;
+  return new Promise((resolve) => {
+    const child = execFile(path, [...args], {
+      cwd: '/',
+      env: { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C' },
+      timeout: TOOL_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      maxBuffer: TOOL_MAX_OUTPUT,
+      encoding: 'utf8',
+    }, (error, stdout, stderr) => {
+      if (error === null) resolve(present({ code: 0, stdout, stderr }));
+      else if (typeof error.code === 'number') resolve(present({ code: error.code, stdout, stderr }));
+      else if (error.signal === 'SIGKILL') resolve(unreadable(`${tool} did not end within ${TOOL_TIMEOUT_MS / 1000} s`));
+      else resolve(unreadable(`${tool}: ${error.message.split('\n')[0] ?? ''}`));
+    });
+    child.stdin?.end();
+  });
+}
+
+async function findTool(tool: Tool): Promise<string | undefined> {
+  for (const directory of TOOL_DIRECTORIES) {
+    const path = join(directory, tool);
+    try {
+      await access(path, constants.X_OK);
+      return path;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+/** USER_HZ, the unit of times in /proc, is 100 on every Linux ABI that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+interface Process {
+  readonly pid: number;
+  readonly comm: string;
+}
+
+/**
+ * Finds the docker daemon that listens on a unix socket. Synchronous on purpose: /proc is memory, and a system call there
+ * costs less than a trip through the thread pool.
+ *
+ * The proof has four parts: the path is bound by listening sockets of a network namespace that we can see (proc(5), net/unix),
+ * a process that is a docker daemon holds one of them, that process sees the same socket file, and the same root as we do.
+ */
+function findSocketOwner(path: string): Observed<SocketOwner> {
+  const realPath = realpathSync(path);
+  if (!statSync(realPath).isSocket()) return unreadable(`${path} is not a socket`);
+
+  const processes = allProcesses();
+  const daemons = processes.filter(({ pid, comm }) => isDaemon(pid, comm));
+  const denied = new Set<string>();
+  const guard = <T>(action: () => T, otherwise: T): T => {
+    try {
+      return action();
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'EACCES' || code === 'EPERM') denied.add(code);
+      return otherwise;
+    }
+  };
+
+  const ours = listeners('/proc/net/unix', realPath);
+  const owners = daemons.flatMap(({ pid }) => guard(() => {
+    const foreign = readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net');
+    const inodes = foreign ? listeners(`/proc/${pid}/net/unix`, realPath) : ours;
+    return holds(pid, inodes) ? [describe(pid, realPath)] : [];
+  }, []));
+
+  const seen = owners.filter(({ sameRoot }) => sameRoot);
+  const [owner] = seen.length > 0 ? seen : owners;
+  if (seen.length > 1) {
+    return unreadable(`several daemons (pids ${seen.map(({ pid }) => pid).join(', ')}) are bound to ${path}: which one answers cannot be told`);
+  }
+  if (owner !== undefined) return present(owner);
+
+  // Whatever else holds it is worth naming: it tells a forwarded socket (ssh, socat) from one that we may not look into.
+  const holder = processes.find(({ pid }) => guard(() => holds(pid, ours), false));
+  if (holder?.pid === 1) return unreadable(`${path} is held by pid 1 (${holder.comm}) alone: the daemon has not taken it over yet`);
+  if (holder !== undefined) {
+    return unreadable(`${path} is served by ${holder.comm} (pid ${holder.pid}), which is not a docker daemon: the engine behind it may be another machine's`);
+  }
+  return unreadable(denied.size > 0
+    ? `permission denied: run as root to see which process serves ${path}`
+    : `no process that can be seen from here serves ${path}: it may belong to another namespace or machine`);
+}
+
+function allProcesses(): Process[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    try {
+      return [{ pid: Number(name), comm: readFileSync(`/proc/${name}/comm`, 'utf8').trimEnd() }];
+    } catch {
+      return []; // It ended meanwhile, or is hidden (hidepid).
+    }
+  });
+}
+
+/** By the program's own name, never by arguments: `tail -f dockerd.log` and cri-dockerd are no daemons. */
+function isDaemon(pid: number, comm: string): boolean {
+  if (comm === 'dockerd' || comm === 'dockerd-current' || comm === 'podman') return true;
+  if (comm !== 'docker' && comm !== 'docker-current') return false;
+  try {
+    return ['daemon', '-d'].includes(commandLine(pid)[1] ?? '');
+  } catch {
+    return false;
+  }
+}
+
+const commandLine = (pid: number): string[] => {
+  const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  return text === '' ? [] : text.replace(/\0$/, '').split('\0');
+};
+
+/** Inodes of the sockets that listen on `realPath` according to a net/unix table. Bound paths are compared by where they lead. */
+function listeners(table: string, realPath: string): ReadonlySet<string> {
+  const name = basename(realPath);
+  const inodes = readFileSync(table, 'utf8').split('\n').flatMap((line) => {
+    // Num RefCount Protocol Flags Type St Inode Path; flag 0x10000 is __SO_ACCEPTCON.
+    const fields = /^\S+: \S+ \S+ (\S+) \S+ \S+\s+(\d+) (\/.*)$/.exec(line);
+    const [, flags = '', inode = '', bound = ''] = fields ?? [];
+    return (parseInt(flags, 16) & 0x10000) !== 0 && basename(bound) === name && leadsTo(bound, realPath) ? [inode] : [];
+  });
+  return new Set(inodes);
+}
+
+const leadsTo = (path: string, realPath: string): boolean => {
+  try {
+    return path === realPath || realpathSync(path) === realPath;
+  } catch {
+    return false;
+  }
+};
+
+function holds(pid: number, inodes: ReadonlySet<string>): boolean {
+  if (inodes.size === 0) return false;
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+      return inode !== undefined && inodes.has(inode);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return false; // Closed meanwhile.
+      throw error;
+    }
+  });
+}
+
+function describe(pid: number, realPath: string): SocketOwner {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return {
+    pid,
+    // Effective uid, the second of the four.
+    uid: Number(/^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN),
+    argv: commandLine(pid),
+    startedAt: startTime(pid).toISOString(),
+    cgroup: readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n').filter((line) => line !== ''),
+    home: environment(pid, 'HOME'),
+    sameRoot: sameFile(pid, realPath) && (sameFile(pid, '/') || sameFile(pid, '/etc')),
+  };
+}
+
+/** `/` alone would refuse a snap (its root is its own, its /etc is the host's); the socket alone would accept a container that shares /run. */
+function sameFile(pid: number, path: string): boolean {
+  try {
+    return identity(statSync(`/proc/${pid}/root${path}`)) === identity(statSync(path));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+function environment(pid: number, name: string): string | null {
+  const entry = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').find((line) => line.startsWith(`${name}=`));
+  return entry === undefined ? null : entry.slice(name.length + 1);
+}
+
+/**
+ * When a process started. Two clocks are asked, and the earlier answer is taken: /proc/uptime is the container's own under lxcfs,
+ * which would put a daemon's start after changes that it never saw; our own start is known late when a shell exec'ed us.
+ */
+function startTime(pid: number): Date {
+  const started = startSeconds(String(pid));
+  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  const byUptime = Date.now() - (uptime - started) * 1000;
+  const bySelf = performance.timeOrigin - (startSeconds('self') - started) * 1000;
+  return new Date(Math.min(byUptime, bySelf));
+}
+
+/** proc(5), stat field 22: seconds since boot. The command name before it may hold spaces and parentheses. */
+function startSeconds(pid: string): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19]) / TICKS_PER_SECOND;
+}
