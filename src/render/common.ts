@@ -1,0 +1,43 @@
+import type { Edition, HostSummary, Outcome, Section, Target } from '../model.ts';
+import { escapeLine } from './escape.ts';
+import type { Layout, Style } from './layout.ts';
+import { styleFor } from './layout.ts';
+
+/** What tables print for an outcome. */
+export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = { pass: 'PASS', warn: 'WARN', na: 'N/A', manual: 'MANUAL', unknown: 'UNKNOWN' };
+
+/** Section titles, in the order of the benchmark. */
+export const SECTION_TITLES: Readonly<Record<Section, string>> = {
+  host: 'Host', daemon: 'Docker daemon', files: 'Files of the daemon', images: 'Images', containers: 'Containers', operations: 'Operations', swarm: 'Swarm',
+};
+
+export function paintOutcome(outcome: Outcome, style: Style): (text: string) => string {
+  switch (outcome) {
+    case 'pass': return style.green;
+    case 'warn': return (text) => style.bold(style.red(text));
+    case 'na': return style.dim;
+    case 'manual': return style.cyan;
+    case 'unknown': return style.yellow;
+  }
+}
+
+/** Every text begins with it: which engine was looked at, and whether it is this host's. */
+export function engineLine({ engine, hostname, os }: HostSummary, benchmark: Edition, layout: Layout): string {
+  const style = styleFor(layout);
+  const where = engine.local ? style.green('local') : style.yellow('remote');
+  const kind = engine.rootless ? ', rootless' : '';
+  return `Docker ${escapeLine(engine.version)} at ${escapeLine(engine.endpoint)} (${where}${kind}) · ${escapeLine(hostname)} · ${escapeLine(os)} · CIS ${benchmark}`;
+}
+
+/** A target by kind and name, safe to print. */
+export const targetName = ({ kind, name }: Target): string =>
+  kind === 'container' || kind === 'image' || kind === 'network' || kind === 'account' ? `${kind} ${escapeLine(name)}` : escapeLine(name);
+
+/** Section, then CIS number, part by part as numbers; a check that the edition lacks comes last in its section. */
+export function byNumber<T extends { readonly section: Section; readonly cis: string | null }>(a: T, b: T): number {
+  const sections = Object.keys(SECTION_TITLES);
+  const section = sections.indexOf(a.section) - sections.indexOf(b.section);
+  if (section !== 0) return section;
+  if (a.cis === null || b.cis === null) return Number(a.cis === null) - Number(b.cis === null);
+  return a.cis.localeCompare(b.cis, 'en', { numeric: true });
+}

@@ -1,0 +1,233 @@
+import { z } from 'zod';
+import type {
+  CheckResult, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
+} from './model.ts';
+import { DEFER_REASONS, EDITIONS, IMPACTS, OUTCOMES, RISKS } from './model.ts';
+
+/** Schemas of what users write and of every document that harden writes. Loaded only where one is read or checked. */
+
+/** Text that ends up in a configuration file or a flag: one line, not empty. */
+const line = z.string().regex(/^[^\p{Cc}\u2028\u2029]+$/u, 'must be text on one line, not empty, without control characters');
+const absolutePath = line.regex(/^\//, 'must be an absolute path');
+const json = z.json();
+const jsonObject = z.record(z.string(), json);
+
+/** getrlimit(2) resources by the names that dockerd knows (go-units, ulimit.go). */
+const ULIMITS = [
+  'core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice', 'nofile', 'nproc', 'rss', 'rtprio', 'rttime', 'sigpending', 'stack',
+] as const;
+
+const isLimitPair = (text: string): boolean => {
+  const [soft = NaN, hard = NaN] = text.split(':').map(Number);
+  return hard === -1 || (soft !== -1 && soft <= hard);
+};
+
+const NOT_A_LIMIT = 'must be a number, or "SOFT:HARD" with SOFT not above HARD (-1: unlimited)';
+const ulimit = z.union(
+  [z.int(NOT_A_LIMIT).min(-1, NOT_A_LIMIT), z.string().regex(/^(-1|\d+):(-1|\d+)$/, NOT_A_LIMIT).refine(isLimitPair, NOT_A_LIMIT)],
+  NOT_A_LIMIT,
+);
+
+/** Every choice that a remediation needs; one schema for harden.yaml and --set. */
+const parameters = z.strictObject({
+  trustedUsers: z.array(line).exactOptional(),
+  logDriver: z.strictObject({
+    driver: line,
+    options: z.record(z.string(), z.string('must be text: the daemon takes log options as strings, so write numbers in quotes')).exactOptional(),
+  }).exactOptional(),
+  defaultUlimits: z.partialRecord(z.enum(ULIMITS), ulimit).exactOptional(),
+  authorizationPlugins: z.array(line).exactOptional(),
+  cgroupParent: line.exactOptional(),
+  seccompProfile: absolutePath.exactOptional(),
+  insecureRegistries: z.array(line).exactOptional(),
+  iptables: z.boolean().exactOptional(),
+  experimental: z.boolean().exactOptional(),
+  usernsRemap: line.regex(/^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$/, 'must be "default", or USER or USER:GROUP as userns-remap takes it').exactOptional(),
+  registryMirrors: z.array(line).exactOptional(),
+  audit: z.strictObject({
+    dataRoot: z.enum(['all', 'except-layers']).exactOptional(),
+    runContainerd: z.boolean().exactOptional(),
+    style: z.enum(['watch', 'syscall']).exactOptional(),
+  }).exactOptional(),
+  container: jsonObject.exactOptional(),
+  containers: z.record(z.string(), jsonObject).exactOptional(),
+}) satisfies z.ZodType<Parameters>;
+
+const NOT_A_DATE = 'must be a date as in 2027-03-31';
+const isDate = (text: string): boolean => {
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+};
+
+const waiver = z.strictObject({
+  check: line,
+  target: line
+    .regex(/^((host|daemon|file|unit|audit|account|container|image|network|swarm):|(label|image|project|service)=)./, 'must be KIND:GLOB, or label=, image=, project= or service= with a value')
+    .exactOptional(),
+  reason: line,
+  owner: line,
+  expires: z.string().regex(/^\d{4}-\d\d-\d\d$/, NOT_A_DATE).refine(isDate, NOT_A_DATE).exactOptional(),
+}) satisfies z.ZodType<Waiver>;
+
+/** harden.yaml. A section whose entries are all commented out reads as null, and is as good as left out. */
+export const policyFile = z.strictObject({
+  benchmark: z.string().exactOptional(),
+  level: z.literal([1, 2]).exactOptional(),
+  include: z.array(line).nullable().exactOptional(),
+  exclude: z.array(line).nullable().exactOptional(),
+  maxImpact: z.enum(IMPACTS).exactOptional(),
+  maxRisk: z.enum(RISKS).exactOptional(),
+  parameters: parameters.nullable().exactOptional(),
+  waivers: z.array(waiver).nullable().exactOptional(),
+});
+
+const impact = z.enum(IMPACTS);
+const risk = z.enum(RISKS);
+const outcome = z.enum(OUTCOMES);
+const edition = z.enum(EDITIONS);
+const time = z.iso.datetime();
+
+const tool = z.object({ name: z.literal('harden'), version: z.string() }) satisfies z.ZodType<ToolStamp>;
+const target = z.object({
+  kind: z.enum(['host', 'daemon', 'file', 'unit', 'audit', 'account', 'container', 'image', 'network', 'swarm']),
+  name: z.string(),
+  id: z.string(),
+}) satisfies z.ZodType<Target>;
+const host = z.object({
+  hostname: z.string(),
+  os: z.string(),
+  kernel: z.string(),
+  engine: z.object({
+    endpoint: z.string(), local: z.boolean(), version: z.string(), apiVersion: z.string(), rootless: z.boolean(), storageDriver: z.string(),
+  }),
+}) satisfies z.ZodType<HostSummary>;
+const document = { schemaVersion: z.literal(1), tool };
+
+const finding = z.object({
+  target,
+  outcome,
+  message: z.string(),
+  pending: z.object({ waitsFor: z.string() }).exactOptional(),
+  waiver: z.object({ reason: z.string(), owner: z.string(), expires: z.string().nullable() }).exactOptional(),
+}) satisfies z.ZodType<Omit<Finding, 'check' | 'detail'>>;
+
+const section = z.enum(['host', 'daemon', 'files', 'images', 'containers', 'operations', 'swarm']);
+const severity = z.enum(['high', 'medium', 'low']);
+const level = z.literal([1, 2]);
+const mode = z.enum(['auto', 'choice', 'manual', 'none']);
+
+const checkResult = z.object({
+  check: z.string(),
+  cis: z.string().nullable(),
+  section,
+  title: z.string(),
+  level,
+  severity,
+  outcome,
+  reason: z.string(),
+  findings: z.array(finding),
+  remediation: z.object({ mode, impact, risk }),
+}) satisfies z.ZodType<CheckResult>;
+
+/** `harden scan --format json`. */
+export const scanDocument = z.object({
+  ...document,
+  benchmark: edition,
+  host,
+  startedAt: time,
+  durationMs: z.number(),
+  summary: z.object({
+    pass: z.int(), warn: z.int(), na: z.int(), manual: z.int(), unknown: z.int(), waived: z.int(), score: z.int(),
+  }),
+  results: z.array(checkResult),
+}) satisfies z.ZodType<Report>;
+
+const reference = { check: z.string(), target };
+
+/** `harden plan -o FILE`, `harden plan --format json`. */
+export const planDocument = z.object({
+  ...document,
+  id: z.string(),
+  createdAt: time,
+  benchmark: edition,
+  host,
+  inputs: z.object({
+    selection: z.object({ include: z.array(z.string()), exclude: z.array(z.string()), level }),
+    maxImpact: impact,
+    maxRisk: risk,
+    picks: z.array(z.string()).nullable(),
+    parameters: z.array(z.object({
+      ...reference, name: z.string(), value: json, source: z.enum(['policy', 'asked', 'evidence', 'default']), evidence: z.string(),
+    })),
+    policyParameters: jsonObject,
+  }),
+  changes: z.array(z.object({
+    id: z.string(),
+    kind: z.enum(['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata']),
+    target,
+    title: z.string(),
+    impact,
+    risk,
+    undo: z.enum([...IMPACTS, 'impossible']),
+    effect: z.string(),
+    because: z.array(z.object(reference)),
+    promises: z.array(z.object({ ...reference, expect: z.enum(['pass', 'pending']), waitsFor: z.string().nullable() })),
+    requires: z.array(z.string()),
+    diff: z.string(),
+    fingerprint: z.string(),
+  })),
+  promises: z.array(z.string()),
+  deferred: z.array(z.object({ ...reference, reason: z.enum(DEFER_REASONS), explanation: z.string(), needs: z.string().nullable() })),
+  restart: z.object({
+    containersSurvive: z.boolean(),
+    stops: z.array(z.object({ name: z.string(), restartPolicy: z.string(), startedByHarden: z.boolean() })),
+  }).nullable(),
+  summary: z.object({ warns: z.int(), fixable: z.int(), changes: z.int(), deferred: z.int() }),
+}) satisfies z.ZodType<PlanDocument>;
+
+/** `harden apply --format json`, `harden verify --format json`. */
+export const outcomesDocument = z.object({
+  ...document,
+  runId: z.string().nullable(),
+  planId: z.string().nullable(),
+  changes: z.array(z.object({ id: z.string(), state: z.enum(['applied', 'skipped', 'failed', 'reverted']), reason: z.string().nullable() })),
+  results: z.array(z.object({
+    ...reference,
+    before: outcome.nullable(),
+    after: outcome.nullable(),
+    state: z.enum(['fixed', 'pending', 'unmet', 'failed', 'reverted', 'regressed', 'unchanged']),
+    reason: z.string(),
+  })),
+  summary: z.object({
+    fixed: z.int(), pending: z.int(), unmet: z.int(), failed: z.int(), reverted: z.int(), regressed: z.int(), unchanged: z.int(),
+  }),
+}) satisfies z.ZodType<Outcomes>;
+
+const catalogueEntry = {
+  check: z.string(),
+  cis: z.string().nullable(),
+  section,
+  title: z.string(),
+  level,
+  severity,
+  remediation: z.object({ mode, impact, risk }),
+};
+
+/** `harden list checks|remediations --format json`. */
+export const listDocument = z.object({ ...document, benchmark: edition, checks: z.array(z.object(catalogueEntry)) });
+
+/** `harden explain CHECK --format json`. */
+export const explainDocument = z.object({
+  ...document,
+  ...catalogueEntry,
+  benchmark: edition,
+  editions: z.partialRecord(edition, z.string()),
+  rationale: z.string(),
+  evidence: z.string(),
+  passes: z.string(),
+  effect: z.string().nullable(),
+  parameters: z.array(z.object({ name: z.string(), description: z.string(), example: z.string() })),
+  manual: z.string().nullable(),
+});
+
+export { parameters as policyParameters };
