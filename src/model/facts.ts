@@ -18,6 +18,8 @@ export interface Facts {
   readonly files: Readonly<Record<string, Observed<FileStat>>>;
   /** Absolute paths of everything below /etc/docker/certs.d (each is in `files` too); absent when the directory is. */
   readonly registryCerts: Observed<readonly string[]>;
+  /** Texts of the files that harden manages as a whole (src/managed.ts), by path. */
+  readonly managed?: Readonly<Record<string, Observed<string>>>;
   readonly audit: AuditFacts;
   readonly accounts: Observed<AccountFacts>;
   readonly containers: Observed<readonly ContainerFacts[]>;
@@ -104,6 +106,11 @@ export interface DaemonFacts {
   /** The file that the daemon reads: --config-file, else ~/.config/docker/daemon.json (rootless), else /etc/docker/daemon.json. */
   readonly configPath: string;
   readonly config: Observed<ConfigFile>;
+  /**
+   * The daemon.json that the running daemon started with, when that is known: the file itself if it has not changed since,
+   * or what harden noted when it changed the file without a restart. absent: it started without a file.
+   */
+  readonly startedWith?: Observed<ConfigFile>;
   /** The dockerd process that serves the endpoint. */
   readonly process: Observed<DaemonProcess>;
   /** The unit whose main process the daemon is (its name from /proc/PID/cgroup, the rest from systemctl show). absent: not run by a systemd system unit. */

@@ -1,0 +1,20 @@
+import type { HostReader, HostWriter } from '../host/port.ts';
+import type { Check, Facts, Remediation, ToolStamp } from '../model.ts';
+
+/** What changes a host: its ports, where its state lives, and how to look at it again. */
+export interface Session {
+  readonly reader: HostReader;
+  readonly writer: HostWriter;
+  /** Journal, backups and lock: /var/lib/harden unless --state-dir says otherwise. */
+  readonly stateDir: string;
+  readonly checks: readonly Check[];
+  readonly remediations: readonly Remediation[];
+  readonly tool: ToolStamp;
+  readonly restartCommand: string | undefined;
+  collect(): Promise<Facts>;
+  /** True when the engine's API answers. */
+  ping(): Promise<boolean>;
+  startContainer(id: string): Promise<void>;
+  now(): Date;
+  progress(text: string): void;
+}

@@ -1,0 +1,89 @@
+import { dirname } from 'node:path';
+import type { HealthBaseline } from '../health.ts';
+import type { FileSnapshot } from '../host/port.ts';
+import type { RestartMethod } from '../plan/restart.ts';
+import { returnDaemon } from './daemon.ts';
+import { restoreKernelRules } from './kernel-rules.ts';
+import type { Session } from './session.ts';
+
+/** One path that a run changed, as it was before. */
+export interface FileUndo {
+  readonly path: string;
+  /** null: nothing was there. */
+  readonly before: FileSnapshot | null;
+  /** Directories that the run made for it, outermost first. */
+  readonly made: readonly string[];
+}
+
+/** What a run did, or may have done when it was killed: enough to take it back. */
+export interface RunEffects {
+  /** In the order in which they were made. A path stands here once, as it was before its first change. */
+  readonly files: readonly FileUndo[];
+  readonly systemdReloaded: boolean;
+  /** The drop-in that was loaded and the kernel's rules before it; null: no audit rules were loaded. */
+  readonly audit: { readonly dropIn: string; readonly kernelBefore: readonly string[] } | null;
+  readonly daemon: 'reload' | 'restart' | null;
+  readonly configPath: string;
+  /** daemon.json as the run wrote it; null: it did not. */
+  readonly configWritten: string | null;
+  /** daemon.json that the daemon ran with when the run began; null: none, undefined: unknown. */
+  readonly startedWith: string | null | undefined;
+  readonly method: RestartMethod | null;
+}
+
+const sameState = (a: FileSnapshot | null, b: FileSnapshot | null): boolean =>
+  a === null || b === null ? a === b
+    : a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && (a.content === null || b.content === null || a.content.equals(b.content));
+
+async function restoreFile(session: Session, { path, before, made }: FileUndo): Promise<void> {
+  const { writer } = session;
+  if (before === null) {
+    await writer.remove(path);
+    for (const directory of [...made].reverse()) await writer.removeDirectory(directory);
+    return;
+  }
+  if (sameState(before, await writer.snapshot(path))) return;
+  if (before.content === null) await writer.setMetadata(path, before);
+  else await writer.replace(path, before.content, before);
+}
+
+/**
+ * Takes a run back: files in reverse order, then what re-reads them, the daemon last. Every part is tried even when another fails.
+ * Returns what could not be put back, as sentences; empty when everything is as it was.
+ * `immediate`: called by the failing run itself, so whatever differs from before is its own doing.
+ */
+export async function undo(session: Session, effects: RunEffects, baseline: HealthBaseline, immediate: boolean): Promise<string[]> {
+  const problems: string[] = [];
+  const attempt = async (what: string, act: () => Promise<void>): Promise<void> => {
+    try {
+      session.progress(what);
+      await act();
+    } catch (error) {
+      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const config = effects.files.find(({ path }) => path === effects.configPath);
+  const heldBack = effects.daemon === null ? undefined : config;
+  for (const file of [...effects.files].reverse().filter((candidate) => candidate !== heldBack)) {
+    await attempt(`restoring ${file.path}`, () => restoreFile(session, file));
+  }
+  if (effects.systemdReloaded) {
+    await attempt('systemd reads its units again', async () => {
+      const { code, stderr } = await session.writer.run('systemctl', ['daemon-reload']);
+      if (code !== 0) throw new Error(stderr.trim());
+    });
+  }
+  const { audit, daemon } = effects;
+  if (audit !== null) await attempt('restoring the kernel\'s audit rules', () => restoreKernelRules(session.writer, audit.dropIn, audit.kernelBefore, immediate));
+  if (daemon !== null) {
+    await attempt('returning the daemon to its old configuration', () => returnDaemon(session, {
+      configPath: effects.configPath, before: heldBack?.before, written: effects.configWritten, startedWith: effects.startedWith, activation: daemon, method: effects.method, baseline,
+    }));
+    if (heldBack !== undefined) await attempt(`restoring ${heldBack.path}`, () => restoreFile(session, heldBack));
+  }
+  for (const { path, before } of effects.files) {
+    const now = await session.writer.snapshot(path).catch(() => undefined);
+    if (now === undefined || !sameState(before, now)) problems.push(`${path} is not as it was before the run (see ${dirname(path)})`);
+  }
+  return problems;
+}

@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto';
+import { evaluate } from './evaluate.ts';
+import type {
+  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, ProposedEdit, Remediation, Report, Target, ToolStamp,
+} from './model.ts';
+import { impactExceeds, riskExceeds, sameTarget } from './model.ts';
+import { maskJson } from './mask.ts';
+import type { PlannedEdit } from './plan/changes.ts';
+import { buildChanges, findConflicts, pathOf, textOf } from './plan/changes.ts';
+import { predict } from './plan/predict.ts';
+import type { RestartMethod } from './plan/restart.ts';
+import { restartForecast } from './plan/restart.ts';
+
+export interface PlanRequest {
+  readonly facts: Facts;
+  readonly policy: Policy;
+  readonly checks: readonly Check[];
+  readonly remediations: readonly Remediation[];
+  readonly tool: ToolStamp;
+  readonly now: Date;
+  /** null: nothing that harden knows restarts this daemon, so changes that need it are deferred. */
+  readonly restart: RestartMethod | null;
+  /** Ids of changes that a person picked; null: all. */
+  readonly picks?: readonly string[] | null;
+}
+
+export interface PlanResult {
+  readonly plan: Plan;
+  readonly report: Report;
+  readonly findings: readonly Finding[];
+  /** The facts as they will be, for whoever wants to look further ahead. */
+  readonly predicted: Facts;
+}
+
+/** How often what one change makes applicable is planned with it. */
+const MAX_ROUNDS = 3;
+
+const keyOf = ({ check, target }: { readonly check: string; readonly target: Target }): string => `${check}\0${target.kind}\0${target.id}`;
+const isOpen = (finding: Finding): boolean => finding.outcome === 'warn' && finding.waiver === undefined;
+
+type UsedParameter = Plan['inputs']['parameters'][number];
+
+interface Draft {
+  readonly planned: PlannedEdit[];
+  readonly deferred: Map<string, Deferred>;
+  readonly parameters: UsedParameter[];
+}
+
+const deferral = (finding: Finding, reason: Deferred['reason'], explanation: string, needs: string | null): Deferred =>
+  ({ check: finding.check, target: finding.target, reason, explanation, needs });
+
+/** The ceiling flags that would let these edits in; null when they are within it. */
+function ceilingNeeded(edits: readonly ProposedEdit[], policy: Policy): string | null {
+  const needs: string[] = [];
+  const impact = edits.map((edit) => edit.impact).filter((value) => impactExceeds(value, policy.maxImpact)).sort((a, b) => impactExceeds(a, b) ? -1 : 1)[0];
+  const risk = edits.map((edit) => edit.risk).filter((value) => riskExceeds(value, policy.maxRisk)).sort((a, b) => riskExceeds(a, b) ? -1 : 1)[0];
+  if (impact !== undefined) needs.push(`--max-impact ${impact}`);
+  if (risk !== undefined) needs.push(`--max-risk ${risk}`);
+  return needs.length > 0 ? needs.join(' ') : null;
+}
+
+/** Why an edit within the ceilings still cannot be planned on this host; null when it can. */
+function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'reason' | 'explanation' | 'needs'> | null {
+  const { facts, restart } = request;
+  if (facts.engine.local.status !== 'present') {
+    return { reason: 'owner', explanation: `The engine at ${facts.engine.endpoint} is not proven to be this host's, so files here are not its files.`, needs: 'run harden on the engine\'s own host, as root' };
+  }
+  if (edit.impact === 'restart' && restart === null) {
+    return { reason: 'guard', explanation: 'Neither systemd nor a service script runs this daemon, so harden does not know how to restart it.', needs: '--restart-command CMD' };
+  }
+  if (edit.kind === 'setMode' || edit.kind === 'setOwner') return null;
+  const path = pathOf(edit);
+  const text = textOf(facts, path);
+  return text.status === 'unreadable' ? { reason: 'guard', explanation: `${path} cannot be read: ${text.reason}.`, needs: null } : null;
+}
+
+/** Turns one open finding into planned edits or a deferral. */
+function consider(finding: Finding, seen: Facts, request: PlanRequest, draft: Draft): void {
+  const { policy, remediations } = request;
+  const putOff = (reason: Deferred['reason'], explanation: string, needs: string | null): void => {
+    draft.deferred.set(keyOf(finding), deferral(finding, reason, explanation, needs));
+  };
+  const remediation = remediations.find(({ check }) => check.id === finding.check);
+  if (remediation === undefined) return putOff('unsupported', 'harden has no remediation for this check.', null);
+  const proposal = remediation.propose(finding, seen, policy);
+  if ('defer' in proposal) return putOff(proposal.defer, proposal.explanation, proposal.needs ?? null);
+  const needed = ceilingNeeded(proposal.edits, policy);
+  if (needed !== null) {
+    const notes = proposal.edits.flatMap(({ note }) => note === undefined ? [] : [note]);
+    return putOff('ceiling', [remediation.effect, ...new Set(notes)].join(' '), needed);
+  }
+  for (const edit of proposal.edits) {
+    const stop = obstacle(edit, request);
+    if (stop !== null) return putOff(stop.reason, stop.explanation, stop.needs);
+  }
+  draft.planned.push(...proposal.edits.map((edit) => ({ finding, remediation, edit })));
+  const used = (use: ParameterUse): UsedParameter => ({ ...use, check: finding.check, target: finding.target });
+  draft.parameters.push(...proposal.parameters.map(used));
+}
+
+/** Takes both sides of every contradiction out of the draft. */
+function deferConflicts(draft: Draft, facts: Facts): void {
+  for (const { finding, other, about } of findConflicts(draft.planned, facts)) {
+    draft.deferred.set(keyOf(finding), deferral(finding, 'conflict', `${finding.check} and ${other.check} want different values for ${about}.`, 'choose one with --exclude'));
+  }
+  drop(draft, (item) => draft.deferred.has(keyOf(item.finding)));
+}
+
+function drop(draft: Draft, unwanted: (item: PlannedEdit) => boolean): void {
+  draft.planned.splice(0, draft.planned.length, ...draft.planned.filter((item) => !unwanted(item)));
+}
+
+/** Leaves out changes that nobody picked, and what cannot stand without them. */
+function applyPicks(changes: readonly Change[], picks: readonly string[] | null): Change[] {
+  if (picks === null) return [...changes];
+  const picked = new Set(picks);
+  return changes.filter(({ id, requires }) => picked.has(id) && requires.every((required) => picked.has(required)));
+}
+
+function withPromises(change: Change, after: readonly Finding[]): Change {
+  const promises = change.because.flatMap(({ check, target }) => {
+    const finding = after.find((candidate) => candidate.check === check && sameTarget(candidate.target, target));
+    // A target that is gone, or to which the check no longer applies, warns no more.
+    if (finding === undefined || finding.outcome === 'pass' || finding.outcome === 'na') return [{ check, target, expect: 'pass' as const, waitsFor: null }];
+    return finding.pending === undefined ? [] : [{ check, target, expect: 'pending' as const, waitsFor: finding.pending.waitsFor }];
+  });
+  return { ...change, promises };
+}
+
+/**
+ * Decides what to change. Pure: the same request gives the same plan.
+ * Edits are filtered by selection, ceiling and picks before they are merged, so that a costly key never holds back a cheap one
+ * in the same file; then the checks are evaluated over the predicted facts, and what became applicable is planned too.
+ * Every open warn finding of the host ends in some change's `because` or in `deferred`.
+ */
+export function makePlan(request: PlanRequest): PlanResult {
+  const { facts, policy, checks, remediations, tool, now } = request;
+  const judge = (seen: Facts): ReturnType<typeof evaluate> => evaluate(checks, remediations, seen, policy, { now, durationMs: 0, tool });
+  const { report, findings } = judge(facts);
+  const open = findings.filter(isOpen);
+  const draft: Draft = { planned: [], deferred: new Map(), parameters: [] };
+  const considered = new Set<string>();
+
+  let toConsider: readonly Finding[] = open;
+  let seen = facts;
+  let changes: Change[] = [];
+  let predicted = facts;
+  let after = findings;
+  for (let round = 0; round < MAX_ROUNDS && toConsider.length > 0; round += 1) {
+    for (const finding of toConsider) {
+      considered.add(keyOf(finding));
+      consider(finding, seen, request, draft);
+    }
+    deferConflicts(draft, facts);
+    changes = applyPicks(buildChanges(draft.planned, facts, policy), request.picks ?? null);
+    predicted = predict(facts, changes);
+    after = judge(predicted).findings;
+    seen = predicted;
+    toConsider = after.filter((finding) => isOpen(finding) && finding.pending === undefined && !considered.has(keyOf(finding)));
+  }
+
+  changes = changes.map((change) => withPromises(change, after));
+  const handled = new Set(changes.flatMap(({ because }) => because.map(keyOf)));
+  const deferred = open.filter((finding) => !handled.has(keyOf(finding))).map((finding) => draft.deferred.get(keyOf(finding)) ?? unhandled(finding, draft));
+  const promises = checks.map(({ id }) => id).filter((id) => {
+    const of = (list: readonly Finding[]): readonly Finding[] => list.filter(({ check, waiver }) => check === id && waiver === undefined);
+    return of(findings).some(isOpen) && of(after).every(({ outcome }) => outcome === 'pass' || outcome === 'na');
+  });
+  const id = createHash('sha256').update(JSON.stringify([report.host, now.toISOString(), changes.map(({ fingerprint }) => fingerprint)])).digest('hex').slice(0, 12);
+  const plan: Plan = {
+    schemaVersion: 1,
+    tool,
+    id,
+    createdAt: now.toISOString(),
+    benchmark: policy.benchmark,
+    host: report.host,
+    inputs: {
+      selection: { include: policy.include, exclude: policy.exclude, level: policy.level },
+      maxImpact: policy.maxImpact,
+      maxRisk: policy.maxRisk,
+      picks: request.picks ?? null,
+      parameters: draft.parameters,
+      policyParameters: maskJson(policy.parameters as JsonObject) as JsonObject,
+    },
+    changes,
+    promises,
+    deferred,
+    restart: restartForecast(changes, facts, predicted),
+    summary: { warns: open.length, fixable: open.filter((finding) => handled.has(keyOf(finding))).length, changes: changes.length, deferred: deferred.length },
+  };
+  return { plan, report, findings, predicted };
+}
+
+/** A finding whose edits made no change: nobody picked it, or all of it is done and something else is awaited. */
+function unhandled(finding: Finding, draft: Draft): Deferred {
+  if (finding.pending !== undefined) return deferral(finding, 'pending', 'Done, but not in force yet.', finding.pending.waitsFor);
+  return draft.planned.some((item) => keyOf(item.finding) === keyOf(finding))
+    ? deferral(finding, 'choice', 'Not picked.', 'pick its change')
+    : deferral(finding, 'unsupported', 'harden found no change for it.', null);
+}
+
+/** The plan as it is printed and saved: without the states, which may hold secrets. */
+export function planDocument(plan: Plan): PlanDocument {
+  return {
+    ...plan,
+    changes: plan.changes.map(({ before: _before, after: _after, activations: _activations, path: _path, ...shown }) => shown),
+  };
+}

@@ -1,0 +1,69 @@
+import type { Change, Plan } from './model.ts';
+import type { RestartMethod } from './plan/restart.ts';
+import { parseConfigFile } from './daemon/json-edit.ts';
+
+export interface Metadata {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * What makes changes happen: the same list for every executor. Steps on files carry the change they belong to; the others
+ * activate all file steps before them.
+ */
+export type Step =
+  | { readonly kind: 'replaceBytes'; readonly change: string; readonly path: string; readonly content: string; readonly metadata: Metadata }
+  | { readonly kind: 'setMetadata'; readonly change: string; readonly path: string; readonly metadata: Metadata }
+  | { readonly kind: 'systemdReload' }
+  | { readonly kind: 'loadAudit'; readonly path: string; readonly content: string }
+  /** SIGHUP; `liveRestore` is what GET /info must say afterwards, null when the reload does not concern it. */
+  | { readonly kind: 'reloadDaemon'; readonly liveRestore: boolean | null }
+  | { readonly kind: 'restartDaemon'; readonly method: RestartMethod }
+  | { readonly kind: 'awaitHealthy' };
+
+const fileStep = (change: Change): Step | null => {
+  const { id, path, before, after } = change;
+  const metadata = { mode: after.mode, uid: after.uid, gid: after.gid };
+  if (after.content === null) return { kind: 'setMetadata', change: id, path, metadata };
+  const same = before?.content === after.content && before.mode === after.mode && before.uid === after.uid && before.gid === after.gid;
+  return same ? null : { kind: 'replaceBytes', change: id, path, content: (after.bom ? '\uFEFF' : '') + after.content, metadata };
+};
+
+/**
+ * Order: every file first, so that one restart sees them all; then what re-reads them. Live-restore is reloaded and confirmed
+ * before the restart, or the restart would stop every container.
+ */
+export function stepsOf(plan: Pick<Plan, 'changes'>, method: RestartMethod | null): Step[] {
+  const { changes } = plan;
+  const activated = (activation: Change['activations'][number]): Change[] => changes.filter(({ activations }) => activations.includes(activation));
+  const steps: (Step | null)[] = changes.map(fileStep);
+  if (activated('systemdReload').length > 0) steps.push({ kind: 'systemdReload' });
+  for (const { path, after } of activated('loadAudit')) steps.push({ kind: 'loadAudit', path, content: after.content ?? '' });
+  const reloads = activated('reloadDaemon');
+  if (reloads.length > 0) {
+    const config = reloads.find(({ kind }) => kind === 'daemon-config');
+    const parsed = parseConfigFile(config?.after.content ?? '').parsed;
+    const liveRestore = parsed.ok ? parsed.value['live-restore'] : undefined;
+    steps.push({ kind: 'reloadDaemon', liveRestore: typeof liveRestore === 'boolean' ? liveRestore : null });
+  }
+  if (activated('restartDaemon').length > 0) {
+    if (method === null) throw new Error('a change needs a restart, but no way to restart is known: the planner must have deferred it');
+    steps.push({ kind: 'restartDaemon', method });
+  }
+  if (reloads.length > 0 || activated('restartDaemon').length > 0) steps.push({ kind: 'awaitHealthy' });
+  return steps.filter((step) => step !== null);
+}
+
+/** One line for progress and journal readers. */
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'replaceBytes': return `writing ${step.path}`;
+    case 'setMetadata': return `setting mode and owner of ${step.path}`;
+    case 'systemdReload': return 'systemd reads its units again';
+    case 'loadAudit': return 'loading audit rules into the kernel';
+    case 'reloadDaemon': return 'the daemon reloads its configuration';
+    case 'restartDaemon': return step.method.kind === 'command' ? `restarting the daemon: ${step.method.command}` : `restarting the daemon (${step.method.kind})`;
+    case 'awaitHealthy': return 'waiting for API, containers, networks and published ports';
+  }
+}
