@@ -13,6 +13,18 @@ export class PolicyError extends UsageError {
   override readonly name = 'PolicyError';
 }
 
+/** The host is not what the plan was made for. Nothing was changed. */
+export class StalePlanError extends UsageError {
+  override readonly name = 'StalePlanError';
+  /** What the plan shows and what would be done now: several lines, as in a diff. */
+  readonly comparison: string;
+
+  constructor(message: string, comparison: string) {
+    super(message);
+    this.comparison = comparison;
+  }
+}
+
 /** Names of errors that a program fault throws; everything that we throw on purpose has a name of its own. */
 const FAULTS: ReadonlySet<string> = new Set(['Error', 'TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'EvalError', 'URIError', 'AggregateError', 'ZodError']);
 
