@@ -1,0 +1,299 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type Dockerode from 'dockerode';
+import { messageOf, UsageError } from '../errors.ts';
+import type { Json, JsonObject, Observed } from '../model.ts';
+import { present, unreadable } from '../model.ts';
+
+const DEFAULT_SOCKET = '/var/run/docker.sock';
+const REQUEST_TIMEOUT_MS = 30_000;
+const CONCURRENCY = 16;
+
+/** No engine, or none that can be talked to. Three parts: what is wrong, where, and what to do next. */
+export class EngineError extends UsageError {
+  override readonly name = 'EngineError';
+}
+
+/** Where an engine is, and whose choice that was. */
+export interface Endpoint {
+  /** unix:///var/run/docker.sock, tcp://host:2376, as the docker command writes it. */
+  readonly url: string;
+  /** null: reached over TCP. */
+  readonly socketPath: string | null;
+  readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer; readonly verify: boolean } | null;
+  /** "--docker-host", "DOCKER_HOST", "the docker context NAME", "the default socket", "the rootless socket". */
+  readonly source: string;
+}
+
+export interface EngineOptions {
+  /** --docker-host. */
+  readonly dockerHost?: string | undefined;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** One container as the engine lists it; `raw` is what GET /containers/ID/json answers. */
+export interface RawContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly raw: Observed<JsonObject>;
+}
+
+/** The reads that a scan needs, as the engine's raw JSON. Each throws EngineError; `containers` only when the list itself fails. */
+export interface Engine {
+  readonly endpoint: Endpoint;
+  version(): Promise<JsonObject>;
+  info(): Promise<JsonObject>;
+  /** All containers, whatever their state, inspected; those that vanish meanwhile are left out. */
+  containers(): Promise<readonly RawContainer[]>;
+  images(): Promise<Json>;
+  networks(): Promise<Json>;
+  close(): void;
+}
+
+/** Finds the engine. Nothing is sent to it yet: the first read says whether it answers. */
+export async function connectEngine(options: EngineOptions = {}): Promise<Engine> {
+  const endpoint = await resolveEndpoint(options.dockerHost, options.env ?? process.env);
+  const Agent = endpoint.tls === null ? HttpAgent : HttpsAgent;
+  const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY, ...(endpoint.tls?.verify === false && { rejectUnauthorized: false }) });
+  let client: Promise<Dockerode> | undefined;
+  const ask = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
+    client ??= createClient(endpoint, agent);
+    try {
+      return (await what(await client)) as Json;
+    } catch (error) {
+      throw engineError(error, endpoint);
+    }
+  };
+  const expectObject = (value: Json): JsonObject => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || Buffer.isBuffer(value)) throw notDocker(endpoint, 'the answer is no JSON object');
+    return value;
+  };
+  const expectList = (value: Json): Json[] => {
+    if (!Array.isArray(value)) throw notDocker(endpoint, 'the answer is no JSON list');
+    return value;
+  };
+  const inspect = async (id: string): Promise<Observed<JsonObject> | undefined> => {
+    try {
+      return present(expectObject(await ask((docker) => docker.getContainer(id).inspect())));
+    } catch (error) {
+      return statusOf(error) === 404 ? undefined : unreadable(messageOf(error));
+    }
+  };
+
+  return {
+    endpoint,
+    version: async () => {
+      const version = expectObject(await ask((docker) => docker.version()));
+      if (typeof version['ApiVersion'] !== 'string') throw notDocker(endpoint, '/version has no ApiVersion');
+      return version;
+    },
+    info: async () => expectObject(await ask((docker) => docker.info())),
+    containers: async () => {
+      const listed = expectList(await ask((docker) => docker.listContainers({ all: true })));
+      const found = await mapConcurrently(listed, async (entry): Promise<RawContainer[]> => {
+        const { Id: id, Names: names } = entry as JsonObject;
+        // The id becomes part of a URL path.
+        if (typeof id !== 'string' || !/^[0-9a-f]{12,64}$/i.test(id)) throw notDocker(endpoint, 'a container has no id');
+        const raw = await inspect(id);
+        const name = Array.isArray(names) && typeof names[0] === 'string' ? names[0].replace(/^\//, '') : id.slice(0, 12);
+        return raw === undefined ? [] : [{ id, name, raw }];
+      });
+      return found.flat();
+    },
+    images: async () => expectList(await ask((docker) => docker.listImages())),
+    networks: async () => expectList(await ask((docker) => docker.listNetworks())),
+    close: () => agent.destroy(),
+  };
+}
+
+async function mapConcurrently<T, U>(items: readonly T[], f: (item: T) => Promise<U>): Promise<U[]> {
+  const results: U[] = [];
+  const entries = items.entries();
+  await Promise.all(Array.from({ length: CONCURRENCY }, async () => {
+    for (const [index, item] of entries) results[index] = await f(item);
+  }));
+  return results;
+}
+
+async function createClient(endpoint: Endpoint, agent: HttpAgent): Promise<Dockerode> {
+  const { default: Client } = await import('dockerode');
+  const { hostname, port } = endpoint.socketPath === null ? new URL(endpoint.url) : { hostname: '', port: '' };
+  const protocol = endpoint.tls === null ? 'http' : 'https';
+  const { ca, cert, key } = endpoint.tls ?? {};
+  const options: Dockerode.DockerOptions & { readonly agent: HttpAgent } = {
+    ...(endpoint.socketPath === null ? { host: `${protocol}://${hostname}`, port, protocol, ca, cert, key } : { socketPath: endpoint.socketPath }),
+    timeout: REQUEST_TIMEOUT_MS,
+    agent,
+  };
+  // The client mixes DOCKER_HOST into the options it is given; the endpoint is already decided.
+  const { DOCKER_HOST: inherited } = process.env;
+  delete process.env['DOCKER_HOST'];
+  try {
+    return new Client(options);
+  } finally {
+    if (inherited !== undefined) process.env['DOCKER_HOST'] = inherited;
+  }
+}
+
+/** The same order as the docker command: flag, DOCKER_HOST, context, default; then the rootless socket if only that exists. */
+export async function resolveEndpoint(dockerHost: string | undefined, env: NodeJS.ProcessEnv): Promise<Endpoint> {
+  if (dockerHost !== undefined) return endpointOf(dockerHost, '--docker-host', await environmentTls(env));
+  if (isSet(env['DOCKER_HOST'])) return endpointOf(env['DOCKER_HOST'], 'DOCKER_HOST', await environmentTls(env));
+  const context = await currentContext(env);
+  if (context !== undefined) return context;
+  const rootless = isSet(env['XDG_RUNTIME_DIR']) ? join(env['XDG_RUNTIME_DIR'], 'docker.sock') : undefined;
+  if (rootless !== undefined && !(await exists(DEFAULT_SOCKET)) && (await exists(rootless))) {
+    return endpointOf(`unix://${rootless}`, 'the rootless socket', null);
+  }
+  return endpointOf(`unix://${DEFAULT_SOCKET}`, 'the default socket', null);
+}
+
+const isSet = (value: string | undefined): value is string => value !== undefined && value !== '';
+
+const exists = async (path: string): Promise<boolean> => {
+  try {
+    await stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+function endpointOf(address: string, source: string, tls: Endpoint['tls']): Endpoint {
+  const url = address.includes('://') ? address : `tcp://${address}`;
+  const scheme = url.slice(0, url.indexOf('://'));
+  if (scheme === 'unix') {
+    const path = url.slice('unix://'.length) || DEFAULT_SOCKET;
+    if (!path.startsWith('/')) throw new EngineError(`${source}: ${address} has no absolute path.\nWrite unix:///path/to/docker.sock.`);
+    return { url: `unix://${path}`, socketPath: path, tls: null, source };
+  }
+  if (scheme === 'ssh') {
+    throw new EngineError(`${source}: ${address}: engines behind ssh are not supported yet.\nRun harden on that host, or give it a tcp:// or unix:// address.`);
+  }
+  if (scheme !== 'tcp' && scheme !== 'http' && scheme !== 'https') {
+    throw new EngineError(`${source}: ${address}: this kind of address is not supported.\nUse unix:///path/to/docker.sock or tcp://host:port.`);
+  }
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || parsed.hostname === '') throw new EngineError(`${source}: ${address} is not an address.\nUse tcp://host:port.`);
+  const secure = tls ?? (scheme === 'https' ? { verify: true } : null);
+  const port = parsed.port || (secure === null ? '2375' : '2376');
+  return { url: `${scheme}://${parsed.hostname}:${port}`, socketPath: null, tls: secure, source };
+}
+
+const configDirectory = (env: NodeJS.ProcessEnv): string =>
+  isSet(env['DOCKER_CONFIG']) ? env['DOCKER_CONFIG'] : join(isSet(env['HOME']) ? env['HOME'] : homedir(), '.docker');
+
+/** DOCKER_TLS_VERIFY and DOCKER_TLS count when they are not empty, whatever their value. */
+async function environmentTls(env: NodeJS.ProcessEnv): Promise<Endpoint['tls']> {
+  const verify = isSet(env['DOCKER_TLS_VERIFY']);
+  if (!verify && !isSet(env['DOCKER_TLS'])) return null;
+  return readTls(isSet(env['DOCKER_CERT_PATH']) ? env['DOCKER_CERT_PATH'] : configDirectory(env), verify);
+}
+
+async function readTls(directory: string, verify: boolean): Promise<NonNullable<Endpoint['tls']>> {
+  const optional = async (name: string): Promise<Buffer | undefined> => {
+    try {
+      return await readFile(join(directory, name));
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw new EngineError(`cannot read the engine's TLS file ${join(directory, name)}: ${messageOf(error)}.\nCorrect DOCKER_CERT_PATH or the file's mode.`);
+    }
+  };
+  const [ca, cert, key] = await Promise.all([optional('ca.pem'), optional('cert.pem'), optional('key.pem')]);
+  return { verify, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+}
+
+/** undefined: no context is chosen, or the one called default, which stands for the default socket. */
+async function currentContext(env: NodeJS.ProcessEnv): Promise<Endpoint | undefined> {
+  const directory = configDirectory(env);
+  const name = isSet(env['DOCKER_CONTEXT']) ? env['DOCKER_CONTEXT'] : await configuredContext(directory);
+  if (name === undefined || name === '' || name === 'default') return undefined;
+  const source = `the docker context ${name}`;
+  const id = createHash('sha256').update(name).digest('hex');
+  const path = join(directory, 'contexts', 'meta', id, 'meta.json');
+  const docker = field(field(await readJson(path, source), 'Endpoints'), 'docker');
+  const host = field(docker, 'Host');
+  if (typeof host !== 'string' || host === '') {
+    throw new EngineError(`${source} names no Docker endpoint (${path}).\nChoose another with "docker context use", or give --docker-host.`);
+  }
+  const directoryOfTls = join(directory, 'contexts', 'tls', id, 'docker');
+  const skipVerify = field(docker, 'SkipTLSVerify') === true;
+  return endpointOf(host, source, skipVerify || (await exists(directoryOfTls)) ? await readTls(directoryOfTls, !skipVerify) : null);
+}
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+
+async function configuredContext(directory: string): Promise<string | undefined> {
+  const path = join(directory, 'config.json');
+  if (!(await exists(path))) return undefined;
+  const name = field(await readJson(path, 'the docker configuration'), 'currentContext');
+  return typeof name === 'string' ? name : undefined;
+}
+
+async function readJson(path: string, source: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as unknown;
+  } catch (error) {
+    throw new EngineError(`${source}: cannot read ${path}: ${messageOf(error)}.\nCorrect it, or name the engine with --docker-host.`);
+  }
+}
+
+const statusOf = (error: unknown): number | undefined => {
+  const cause = error instanceof EngineError ? error.cause : error;
+  return cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number' ? cause.statusCode : undefined;
+};
+
+const notDocker = (endpoint: Endpoint, why: string): EngineError =>
+  new EngineError(`what answers at ${endpoint.url} is not a Docker engine: ${why}.\nName the engine with --docker-host (this one is from ${endpoint.source}).`);
+
+function engineError(error: unknown, endpoint: Endpoint): EngineError {
+  if (error instanceof EngineError) return error;
+  const make = (what: string, next: string): EngineError => new EngineError(`${what} (from ${endpoint.source}).\n${next}`, { cause: error });
+  const { url } = endpoint;
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const status = statusOf(error);
+  const message = messageOf(error).trim();
+
+  if (/HTTP request to an HTTPS server/i.test(message)) {
+    return make(`the engine at ${url} speaks TLS only`, 'Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of its certificates.');
+  }
+  if (status !== undefined) {
+    const hint = status === 401 || status === 403 ? 'An authorization plugin or a proxy in front of the engine refuses this read; allow it.' : "The engine's log says more.";
+    return make(`the engine at ${url} refused a read: ${message}`, hint);
+  }
+  switch (code) {
+    case 'ENOENT':
+      return make(`no Docker engine at ${url}: the socket does not exist`, startHint(endpoint));
+    case 'ECONNREFUSED':
+      return make(`no Docker engine at ${url}: nothing listens there`, startHint(endpoint));
+    case 'EACCES':
+    case 'EPERM':
+      return make(`permission denied for the engine's socket ${url}`, 'Run as root (add sudo): what harden looks at needs it. Membership in the docker group lets it read the engine only.');
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return make(`the name in ${url} does not resolve`, 'Correct the address.');
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return make(`the engine at ${url} does not answer`, 'See that it runs and that no firewall is in between.');
+    case 'ECONNRESET':
+      return make(`the engine at ${url} closed the connection, or said nothing for ${REQUEST_TIMEOUT_MS / 1000} s`, 'See that it runs; its log says more.');
+  }
+  if (/^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|EPROTO)/.test(code)) {
+    return make(`no trusted TLS connection to ${url}: ${message}`, 'See that DOCKER_CERT_PATH holds the ca.pem, cert.pem and key.pem for this engine.');
+  }
+  if (code.startsWith('HPE_')) return notDocker(endpoint, 'it does not speak HTTP');
+  return make(`no answer from the engine at ${url}: ${message}`, 'See that it runs; its log says more.');
+}
+
+function startHint({ socketPath, source }: Endpoint): string {
+  const start = socketPath === null ? 'See that it runs and listens there' : 'Start it (systemctl start docker)';
+  // sudo drops DOCKER_HOST, so what was found as a user may be lost as root.
+  const sudo = source === 'the default socket' && process.env['SUDO_USER'] !== undefined ? '; sudo drops DOCKER_HOST' : '';
+  return `${start}, or name another with --docker-host${sudo}.`;
+}
