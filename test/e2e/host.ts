@@ -8,16 +8,24 @@ import { stopEngine } from './bed/engine.ts';
 import { currentRun, isRunAlive } from './bed/runs.ts';
 import { findSystemdHost, listSystemdHosts, upSystemdHost, type SystemdHost, type SystemdHostOptions } from './bed/systemd-host.ts';
 
-export { skipReason, type HostKind } from './bed/requirements.ts';
+import { skipReason, type HostKind } from './bed/requirements.ts';
+
+export { skipReason, type HostKind };
 export type { Suite } from './bed/roots.ts';
 export type { ExecResult } from './bed/shell.ts';
 export type { TestHost } from './bed/test-host.ts';
 export type { AuditHost, SystemdHost };
 
+/** The title of a suite that needs hosts of a kind: says why, where `describe.skipIf(skipReason(kind))` skips it. */
+export function titled(title: string, kind: HostKind): string {
+  const reason = skipReason(kind);
+  return reason === null ? title : `${title} [skipped: ${reason}]`;
+}
+
 /** A host that exists, whoever made it: `run` is "hand" or names a test run. */
 export interface HostEntry {
   name: string;
-  kind: 'systemd' | 'audit';
+  kind: HostKind;
   run: string;
   state: string;
 }
@@ -41,8 +49,8 @@ export const bed = {
     return (await findSystemdHost(name)) ?? findAuditHost(name);
   },
 
-  /** Stops the outer engine if this test run, or a person by hand, started it and no host is left in it. */
-  stopEngine: (): Promise<void> => stopEngine(currentRun()),
+  /** Stops the outer engine if no host is left in it, unless somebody else started it and is still at it. */
+  stopEngine,
 
   /** Removes the hosts of this test run that its tests did not, and those of runs that were killed; then stops the engine. */
   async cleanUp(): Promise<void> {

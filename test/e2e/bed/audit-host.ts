@@ -10,11 +10,10 @@
  * Of the 16 paths that the benchmark wants audited, 14 exist in a fresh host: not /etc/docker/daemon.json, until a
  * test or a fix writes it, and never /etc/sysconfig/docker, which is Red Hat's. The daemon is /usr/sbin/dockerd, as Debian has it.
  */
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgroupMounts, containerIds, removeCgroups } from './cgroups.ts';
 import { AUDIT } from './layout.ts';
@@ -80,7 +79,8 @@ export interface AuditHostOptions {
 
 /** The audit table as it was before a host, to be put back. */
 interface AuditState {
-  enabled: string;
+  /** As `auditctl -s` names and prints them. */
+  settings: Record<string, string>;
   rules: string;
 }
 
@@ -177,37 +177,37 @@ export async function upAuditHost({ name, suite = 'bookworm', prepare }: AuditHo
 /** Starts the holder, which first takes the machine-wide lock, and gives its pid when the host's file system is complete. */
 async function startHolder(scriptArguments: string[], directory: string): Promise<number> {
   await mkdir(dirname(AUDIT.lock), { recursive: true });
-  const logFile = join(directory, 'holder.log');
   const deadline = Date.now() + LOCK_TIMEOUT_MS;
   for (let waiting = false; ; waiting = true) {
-    const log = openSync(logFile, 'w');
-    const holder: ChildProcessByStdio<null, Readable, null> = spawn(
+    const holder = spawn(
       'flock',
       [
         '--no-fork', '--nonblock', `--conflict-exit-code=${LOCK_CONFLICT}`, AUDIT.lock,
         'unshare', '--mount', '--net', '--uts', 'sh', '-euc', HOLDER_SCRIPT, 'audit-host', ...scriptArguments,
       ],
-      { cwd: '/', env: { PATH }, detached: true, stdio: ['ignore', 'pipe', log] },
+      { cwd: '/', env: { PATH }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
     );
-    closeSync(log);
+    let log = '';
+    holder.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
     const code = await new Promise<number | null | 'ready'>((resolve, reject) => {
       holder.stdout.once('data', () => resolve('ready'));
-      holder.once('exit', (exitCode) => resolve(exitCode));
+      holder.once('close', (exitCode) => resolve(exitCode));
       holder.once('error', reject);
     });
     if (code === 'ready' && holder.pid !== undefined) {
+      // From here on it only sleeps, also when this process is gone.
       holder.stdout.destroy();
+      holder.stderr.destroy();
       holder.unref();
       return holder.pid;
     }
     const others = (await listAuditHosts()).map((entry) => entry.name).join(', ');
     if (code !== LOCK_CONFLICT || Date.now() > deadline) {
-      const log = tail(await readFile(logFile, 'utf8'));
       await rm(directory, { recursive: true });
       throw new Error(
         code === LOCK_CONFLICT
           ? `the machine's audit rules are in use by another audit host (${others}); to remove it: npm run host -- down NAME`
-          : `the audit host's file system could not be made (exit code ${String(code)}):\n${log}`,
+          : `the audit host's file system could not be made (exit code ${String(code)}):\n${tail(log)}`,
       );
     }
     if (!waiting) process.stderr.write(`e2e: waiting for another audit host to go (${others})\n`);
@@ -281,21 +281,33 @@ function readProc(pid: number, file: string): string {
   }
 }
 
+// Lines of `auditctl -s` and the flags that set them. `augenrules --load` changes most of them.
+const SETTING_FLAGS = {
+  failure: '-f',
+  rate_limit: '-r',
+  backlog_limit: '-b',
+  backlog_wait_time: '--backlog_wait_time',
+  enabled: '-e',
+} as const;
+
 async function readAudit(): Promise<AuditState> {
-  const enabled = /^enabled (\d)/m.exec(await output(['auditctl', '-s']))?.[1];
-  if (enabled === undefined) throw new Error('auditctl -s does not say whether auditing is enabled');
+  const status = await output(['auditctl', '-s']);
+  const settings = Object.fromEntries([...status.matchAll(/^(\w+) (\d+)/gm)].map(([, name = '', value = '']) => [name, value]));
   const rules = await output(['auditctl', '-l']);
-  return { enabled, rules: rules === 'No rules' ? '' : rules };
+  return { settings, rules: rules === 'No rules' ? '' : rules };
 }
 
-async function restoreAudit({ enabled, rules }: AuditState, directory: string): Promise<void> {
+async function restoreAudit({ settings, rules }: AuditState, directory: string): Promise<void> {
   await output(['auditctl', '-D']);
   if (rules !== '') {
     const file = join(directory, 'before.rules');
     await writeFile(file, `${rules}\n`);
     await output(['auditctl', '-R', file]);
   }
-  await output(['auditctl', '-e', enabled]);
+  for (const [name, flag] of Object.entries(SETTING_FLAGS)) {
+    const value = settings[name];
+    if (value !== undefined) await output(['auditctl', flag, value]);
+  }
 }
 
 async function readState(directory: string): Promise<HostState | undefined> {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { removeCgroups } from './cgroups.ts';
 import { ENGINE } from './layout.ts';
 import { hostRoot, type Suite } from './roots.ts';
-import { currentRun } from './runs.ts';
+import { currentRun, isRunAlive } from './runs.ts';
 import { output, run, tail, until, withLock, type ExecResult, type RunOptions } from './shell.ts';
 
 const PID_FILE = join(ENGINE.directory, 'docker.pid');
@@ -39,11 +39,13 @@ export function withEngine<T>(action: () => Promise<T>): Promise<T> {
   });
 }
 
-/** Stops the outer engine if `startedBy` started it and no host is left in it. */
-export async function stopEngine(startedBy: string): Promise<void> {
+/** Stops the outer engine if no host is left in it, unless somebody else started it and is still at it. */
+export async function stopEngine(): Promise<void> {
   await withLock(ENGINE.lock, async () => {
     const pid = enginePid();
-    if (pid === undefined || (await readFile(OWNER_FILE, 'utf8')) !== startedBy) return;
+    if (pid === undefined) return;
+    const startedBy = await readFile(OWNER_FILE, 'utf8');
+    if (startedBy !== currentRun() && isRunAlive(startedBy)) return;
     if ((await docker(['ps', '--all', '--quiet'], { check: true })).stdout !== '') return;
     process.kill(pid, 'SIGTERM');
     await until(async () => Promise.resolve(existsSync(`/proc/${pid}`) ? undefined : true), {
