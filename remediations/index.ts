@@ -1,7 +1,14 @@
 import type { Remediation } from '../src/model.ts';
+import { fileRemediations } from './files/files.ts';
+import { dockerGroup } from './host/docker-group.ts';
+import { kernel } from './host/kernel.ts';
+import { partition } from './host/partition.ts';
 
-/** Every remediation, in the order of its check. */
-export const remediations: readonly Remediation[] = [];
+/** Every remediation, in the order of the checks' sections. */
+export const remediations: readonly Remediation[] = [
+  partition, dockerGroup, kernel,
+  ...fileRemediations,
+];
 
 /** The remediation of a check; undefined for a check that has none. */
 export const remediationFor = (checkId: string): Remediation | undefined => remediations.find(({ check }) => check.id === checkId);

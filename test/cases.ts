@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { checks } from '../checks/index.ts';
 import type { Check, Facts, Policy } from '../src/model.ts';
 import { DEFER_REASONS, OUTCOMES } from '../src/model.ts';
+import { defaultPolicy } from '../src/policy.ts';
 import { hostWith, policyWith, readFixture } from './hosts.ts';
 
 const caseSchema = z.strictObject({
@@ -17,10 +18,6 @@ const caseSchema = z.strictObject({
   explanation: z.string().optional(),
 });
 export type CaseSpec = z.infer<typeof caseSchema>;
-
-export const defaultPolicy: Policy = {
-  benchmark: '1.8.0', level: 2, include: [], exclude: [], maxImpact: 'reload', maxRisk: 'safe', parameters: {}, waivers: [],
-};
 
 /** A case of fixtures/cases/ with its check, the facts and the policy that it describes. Throws on an unknown check or field. */
 export function caseOf(path: string): { spec: CaseSpec; check: Check; facts: Facts; policy: Policy } {
