@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { evaluate } from './evaluate.ts';
 import type {
-  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, ProposedEdit, Remediation, Report, Target, ToolStamp,
+  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, Target, ToolStamp,
 } from './model.ts';
 import { impactExceeds, riskExceeds, sameTarget } from './model.ts';
 import { maskJson } from './mask.ts';
@@ -74,28 +74,37 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
   return text.status === 'unreadable' ? { reason: 'guard', explanation: `${path} cannot be read: ${text.reason}.`, needs: null } : null;
 }
 
-/** Turns one open finding into planned edits or a deferral. */
-function consider(finding: Finding, seen: Facts, request: PlanRequest, draft: Draft): void {
+type Decision = { readonly defer: Pick<Deferred, 'reason' | 'explanation' | 'needs'> } | { readonly remediation: Remediation; readonly edits: readonly ProposedEdit[]; readonly parameters: readonly ParameterUse[] };
+
+/** What is to be done about one open finding, as far as it can be said without the others. */
+function decide(finding: Finding, seen: Facts, request: PlanRequest): Decision {
   const { policy, remediations } = request;
-  const putOff = (reason: Deferred['reason'], explanation: string, needs: string | null): void => {
-    draft.deferred.set(keyOf(finding), deferral(finding, reason, explanation, needs));
-  };
   const remediation = remediations.find(({ check }) => check.id === finding.check);
-  if (remediation === undefined) return putOff('unsupported', 'harden has no remediation for this check.', null);
+  if (remediation === undefined) return { defer: { reason: 'unsupported', explanation: 'harden has no remediation for this check.', needs: null } };
   const proposal = remediation.propose(finding, seen, policy);
-  if ('defer' in proposal) return putOff(proposal.defer, proposal.explanation, proposal.needs ?? null);
-  const needed = ceilingNeeded(proposal.edits, policy);
-  if (needed !== null) {
+  if ('defer' in proposal) return { defer: { reason: proposal.defer, explanation: proposal.explanation, needs: proposal.needs ?? null } };
+  const needs = ceilingNeeded(proposal.edits, policy);
+  if (needs !== null) {
     const notes = proposal.edits.flatMap(({ note }) => note === undefined ? [] : [note]);
-    return putOff('ceiling', [remediation.effect, ...new Set(notes)].join(' '), needed);
+    return { defer: { reason: 'ceiling', explanation: [remediation.effect, ...new Set(notes)].join(' '), needs } };
   }
   for (const edit of proposal.edits) {
-    const stop = obstacle(edit, request);
-    if (stop !== null) return putOff(stop.reason, stop.explanation, stop.needs);
+    const defer = obstacle(edit, request);
+    if (defer !== null) return { defer };
   }
-  draft.planned.push(...proposal.edits.map((edit) => ({ finding, remediation, edit })));
-  const used = (use: ParameterUse): UsedParameter => ({ ...use, check: finding.check, target: finding.target });
-  draft.parameters.push(...proposal.parameters.map(used));
+  return { remediation, ...proposal };
+}
+
+function consider(finding: Finding, seen: Facts, request: PlanRequest, draft: Draft): void {
+  const decision = decide(finding, seen, request);
+  if ('defer' in decision) {
+    const { reason, explanation, needs } = decision.defer;
+    draft.deferred.set(keyOf(finding), deferral(finding, reason, explanation, needs));
+    return;
+  }
+  const { remediation, edits, parameters } = decision;
+  draft.planned.push(...edits.map((edit) => ({ finding, remediation, edit })));
+  draft.parameters.push(...parameters.map((use) => ({ ...use, check: finding.check, target: finding.target })));
 }
 
 /** Takes both sides of every contradiction out of the draft. */
@@ -118,11 +127,11 @@ function applyPicks(changes: readonly Change[], picks: readonly string[] | null)
 }
 
 function withPromises(change: Change, after: readonly Finding[]): Change {
-  const promises = change.because.flatMap(({ check, target }) => {
+  const promises = change.because.flatMap(({ check, target }): Promised[] => {
     const finding = after.find((candidate) => candidate.check === check && sameTarget(candidate.target, target));
     // A target that is gone, or to which the check no longer applies, warns no more.
-    if (finding === undefined || finding.outcome === 'pass' || finding.outcome === 'na') return [{ check, target, expect: 'pass' as const, waitsFor: null }];
-    return finding.pending === undefined ? [] : [{ check, target, expect: 'pending' as const, waitsFor: finding.pending.waitsFor }];
+    if (finding === undefined || finding.outcome === 'pass' || finding.outcome === 'na') return [{ check, target, expect: 'pass', waitsFor: null }];
+    return finding.pending === undefined ? [] : [{ check, target, expect: 'pending', waitsFor: finding.pending.waitsFor }];
   });
   return { ...change, promises };
 }
@@ -203,6 +212,6 @@ function unhandled(finding: Finding, draft: Draft): Deferred {
 export function planDocument(plan: Plan): PlanDocument {
   return {
     ...plan,
-    changes: plan.changes.map(({ before: _before, after: _after, activations: _activations, path: _path, ...shown }) => shown),
+    changes: plan.changes.map(({ before, after, activations, path, ...shown }) => shown),
   };
 }

@@ -31,7 +31,7 @@ function judgePromise(promise: Promised, after: Finding | undefined, state: Chan
  * Holds a rescan against what was promised and what was so before. Promised findings come first, in the plan's order; then
  * whatever became worse without being promised; then what still warns. Pure.
  */
-export function verify({ before, after, promises, stateOf = () => 'applied' }: VerifyRequest): VerifiedFinding[] {
+export function verify({ before, after, promises, stateOf }: VerifyRequest): VerifiedFinding[] {
   const earlier = new Map(before.map((finding) => [keyOf(finding), finding.outcome]));
   const now = new Map(after.map((finding) => [keyOf(finding), finding]));
   const promised = new Set(promises.map(keyOf));
@@ -39,7 +39,7 @@ export function verify({ before, after, promises, stateOf = () => 'applied' }: V
     const finding = now.get(keyOf(promise));
     return {
       check: promise.check, target: promise.target, before: earlier.get(keyOf(promise)) ?? null, after: finding?.outcome ?? null,
-      ...judgePromise(promise, finding, stateOf(promise)),
+      ...judgePromise(promise, finding, stateOf?.(promise) ?? 'applied'),
     };
   });
   for (const finding of after) {

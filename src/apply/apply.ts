@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { loadedMatches } from '../audit/render.ts';
 import { parseAuditList } from '../collect/audit.ts';
 import { configAtStart, validateCandidate } from '../daemon/settings.ts';
@@ -7,8 +7,9 @@ import { StalePlanError, UsageError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
 import { HostError } from '../host/port.ts';
-import type { Run } from '../journal.ts';
+import type { Run, StepRecord } from '../journal.ts';
 import { createRun, listRuns } from '../journal.ts';
+import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
 import type { Change, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument } from '../model.ts';
 import { valueOf } from '../model.ts';
@@ -56,31 +57,33 @@ export function refuseStale(shown: PlanDocument, fresh: Plan): void {
 }
 
 async function refuseUnfinished(session: Session): Promise<void> {
-  const unfinished = (await listRuns(session.stateDir)).find(({ closed }) => !closed);
+  const unfinished = (await listRuns(session.stateDir, session.reader)).find(({ closed }) => !closed);
   if (unfinished !== undefined) {
     throw new UsageError(`Run ${unfinished.runId} was not finished (killed, or the machine went down). Undo it first: harden rollback ${unfinished.runId}`);
   }
 }
 
 /** Everything that can be known to go wrong is asked before the first byte is written. */
-async function preflight(session: Session, facts: Facts, changes: readonly Change[], run: Run): Promise<void> {
+async function preflight(session: Session, facts: Facts, changes: readonly Change[]): Promise<void> {
+  const { writer } = session;
   for (const { path, after } of changes) {
-    const refusal = after.content === null ? null : await session.writer.refusal(path);
+    const refusal = after.content === null ? await writer.metadataRefusal(path) : await writer.refusal(path);
     if (refusal !== null) throw new HostError(refusal);
   }
   const config = changes.find(({ kind }) => kind === 'daemon-config');
   if (config?.after.content == null) return;
   const fatal = validateCandidate(config.after.content, facts).filter(({ severity }) => severity === 'fatal');
   if (fatal.length > 0) throw new HostError(`The daemon would not start with the new ${config.path}: ${fatal.map(({ message }) => message).join('; ')}`);
-  await validateWithDaemon(session, facts, config.after.content, run);
+  await validateWithDaemon(session, facts, config.after.content);
 }
 
 /** `dockerd --validate` (from 23.0) sees conflicts with flags only when it is given the daemon's own flags. */
-async function validateWithDaemon(session: Session, facts: Facts, text: string, run: Run): Promise<void> {
+async function validateWithDaemon(session: Session, facts: Facts, text: string): Promise<void> {
   const major = Number.parseInt(valueOf(facts.engine.version)?.version ?? '', 10);
   const argv = valueOf(facts.daemon.process)?.argv;
   if (!(major >= 23) || argv === undefined) return;
-  const candidate = await run.scratch('daemon.json', text);
+  const candidate = join(session.stateDir, 'candidate.json');
+  await session.writer.replace(candidate, Buffer.from(text), { mode: 0o600, uid: 0, gid: 0 });
   try {
     const flags = withoutConfigFile(argv.slice(1));
     const { code, stderr, stdout } = await session.writer.run('dockerd', ['--validate', '--config-file', candidate, ...flags], { timeoutMs: 30_000 });
@@ -133,7 +136,7 @@ class Execution {
   }
 
   /** Backs up what the step will change and says in the journal how to take it back. */
-  private async prepare(step: Step): Promise<JsonObject & { kind: string; change: string | null }> {
+  private async prepare(step: Step): Promise<StepRecord> {
     switch (step.kind) {
       case 'replaceBytes': case 'setMetadata': {
         const after = step.kind === 'replaceBytes' ? sha256(step.content) : null;
@@ -161,7 +164,7 @@ class Execution {
     const made: string[] = [];
     for (let parent = dirname(path); await writer.snapshot(parent) === null; parent = dirname(parent)) made.unshift(parent);
     if (!this.files.some((file) => file.path === path)) this.files.push({ path, before, made });
-    return { before: before === null ? null : { ...await this.run.backup(path, before) }, made };
+    return { before: await this.run.backup(before), made };
   }
 
   private async perform(step: Step): Promise<void> {
@@ -233,15 +236,17 @@ function judge(plan: Plan, before: readonly Finding[], after: readonly Finding[]
  */
 export async function applyPlan(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
   if (shown.changes.length === 0) return nothingToDo(shown, session, replan);
-  const lock = await acquireLock(session.stateDir);
+  const lock = await acquireLock(session.stateDir, session.writer);
   try {
     await refuseUnfinished(session);
     // Only what is read while the lock is held is sure to be what is changed.
     const facts = await session.collect();
     const { plan, findings } = replan(facts);
     refuseStale(shown, plan);
-    const run = await createRun(session.stateDir, session.writer, { planId: plan.id, createdAt: session.now().toISOString(), plan: planDocument(plan) });
-    return await execute(run, plan, facts, findings, session, replan);
+    await preflight(session, facts, plan.changes);
+    const baseline = await takeBaseline(facts, session);
+    const run = await createRun(session.stateDir, session.writer, runHeader(session, plan.id), planDocument(plan));
+    return await execute(new Execution(session, run, facts, plan, baseline), findings, replan);
   } finally {
     await lock.release();
   }
@@ -253,17 +258,8 @@ async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts
   return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session), failure: null, leftovers: [] };
 }
 
-async function execute(
-  run: Run, plan: Plan, facts: Facts, before: readonly Finding[], session: Session, replan: (facts: Facts) => PlanResult,
-): Promise<ApplyResult> {
-  try {
-    await preflight(session, facts, plan.changes, run);
-  } catch (error) {
-    await run.discard();
-    throw error;
-  }
-  const baseline = await takeBaseline(facts, session.writer);
-  const execution = new Execution(session, run, facts, plan, baseline);
+async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
+  const { session, run, facts, plan, baseline } = execution;
   let failure: string | null = null;
   let leftovers: string[] = [];
   try {

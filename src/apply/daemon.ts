@@ -5,7 +5,6 @@ import type { HealthBaseline } from '../health.ts';
 import { checkHealth } from '../health.ts';
 import type { FileSnapshot, ToolResult } from '../host/port.ts';
 import { HostError } from '../host/port.ts';
-import type { Facts } from '../model.ts';
 import { valueOf } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { startedWithNote, startedWithPath } from '../started-with.ts';
@@ -87,12 +86,10 @@ async function startStopped(session: Session, baseline: HealthBaseline): Promise
  * The health criteria after a reload or restart: the API answers, every container that ran runs (as the same process when
  * the containers were to survive), every network is there, every published TCP port that answered answers.
  */
-export async function awaitHealthy(session: Session, baseline: HealthBaseline, samePids: boolean, toleratesLoss: (host: string, port: number) => boolean): Promise<Facts> {
+export async function awaitHealthy(session: Session, baseline: HealthBaseline, samePids: boolean, toleratesLoss: (host: string, port: number) => boolean): Promise<void> {
   if (!samePids) await startStopped(session, baseline);
-  const facts = await session.collect();
   const problems = await checkHealth(baseline, () => session.collect(), session, { samePids, lostPorts: toleratesLoss });
   if (problems.length > 0) throw new HostError(`After the restart ${problems.join('; ')}.`);
-  return facts;
 }
 
 /**

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
 import { takeBaseline } from '../health.ts';
 import type { FileSnapshot } from '../host/port.ts';
-import type { RecordedRun } from '../journal.ts';
-import { createRun, listRuns, readBackup, readRun } from '../journal.ts';
+import type { BackupRef, RunRecord } from '../journal.ts';
+import { createRun, listRuns, markRolledBack, readBackup, readRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
 import type { Json, JsonObject } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { restartMethod } from '../plan/restart.ts';
+import { runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
@@ -30,29 +31,30 @@ export interface RollbackResult {
   readonly leftovers: readonly string[];
 }
 
+const text = (value: Json | undefined): string => typeof value === 'string' ? value : '';
 const object = (value: Json | undefined): JsonObject | null => typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
 const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 
-async function fileUndo(session: Session, run: RecordedRun, entry: JsonObject): Promise<FileUndo> {
+async function fileUndo(session: Session, run: RunRecord, entry: JsonObject): Promise<FileUndo> {
   const before = object(entry.before);
   const made = Array.isArray(entry.made) ? entry.made.filter((path) => typeof path === 'string') : [];
-  return { path: String(entry.path), before: before === null ? null : await readBackup(session.stateDir, run.runId, before), made };
+  return { path: text(entry.path), before: before === null ? null : await readBackup(session.stateDir, run.runId, before as BackupRef, session.writer), made };
 }
 
 /** Everything that a run did or began, from its journal. */
-async function effectsOf(session: Session, run: RecordedRun): Promise<RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }> {
+async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }> {
   const files = new Map<string, FileUndo>();
   const after = new Map<string, JsonObject>();
   const effects = { systemdReloaded: false, audit: null as RunEffects['audit'], daemon: null as RunEffects['daemon'], method: null as RestartMethod | null };
   const add = async (entry: JsonObject): Promise<void> => {
-    if (!files.has(String(entry.path))) files.set(String(entry.path), await fileUndo(session, run, entry));
+    if (!files.has(text(entry.path))) files.set(text(entry.path), await fileUndo(session, run, entry));
   };
-  for (const entry of run.intents) {
+  for (const entry of run.entries.flatMap((line) => line.type === 'intent' ? [line.step] : [])) {
     switch (entry.kind) {
       case 'replaceBytes': case 'setMetadata': {
         await add(entry);
         const state = object(entry.after);
-        if (state !== null) after.set(String(entry.path), state);
+        if (state !== null) after.set(text(entry.path), state);
         break;
       }
       case 'loadAudit': {
@@ -61,7 +63,7 @@ async function effectsOf(session: Session, run: RecordedRun): Promise<RunEffects
           if (file !== null) await add(file);
         }
         const kernelBefore = Array.isArray(entry.kernelBefore) ? entry.kernelBefore.filter((rule) => typeof rule === 'string') : [];
-        effects.audit = { dropIn: (await session.writer.snapshot(String(entry.path)))?.content?.toString('utf8') ?? '', kernelBefore };
+        effects.audit = { dropIn: (await session.writer.snapshot(text(entry.path)))?.content?.toString('utf8') ?? '', kernelBefore };
         break;
       }
       case 'systemdReload': effects.systemdReloaded = true; break;
@@ -93,7 +95,7 @@ const equals = (now: FileSnapshot | null, before: FileSnapshot | null): boolean 
     : now.mode === before.mode && now.uid === before.uid && now.gid === before.gid && (before.content === null || now.content?.equals(before.content) === true);
 
 /** Refuses when a path is neither as the run left it nor as it was before: somebody's later work would be lost. */
-async function refuseTouched(session: Session, run: RecordedRun, effects: RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }): Promise<void> {
+async function refuseTouched(session: Session, run: RunRecord, effects: RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }): Promise<void> {
   const touched: string[] = [];
   for (const { path, before } of effects.files) {
     const state = effects.after.get(path);
@@ -108,39 +110,41 @@ async function refuseTouched(session: Session, run: RecordedRun, effects: RunEff
 
 /** The runs that a rollback without a name takes back: the last one that is still in, or all of them, newest first. */
 export async function runsToUndo(session: Session, runId: string | undefined, all: boolean): Promise<string[]> {
-  const runs = await listRuns(session.stateDir);
+  const runs = await listRuns(session.stateDir, session.reader);
   if (runId !== undefined) {
     const run = runs.find((candidate) => candidate.runId === runId);
     if (run === undefined) throw new UsageError(`There is no run ${runId} in ${session.stateDir}. \`harden history\` lists them.`);
-    if (run.undoes !== null) throw new UsageError(`Run ${runId} is itself a rollback (of ${run.undoes}). Apply the plan again instead.`);
-    return run.undoneBy === null ? [runId] : [];
+    if (run.planId === null && run.unreadable === null) throw new UsageError(`Run ${runId} is itself a rollback. Apply the plan again instead.`);
+    return run.rolledBackBy === null ? [runId] : [];
   }
-  const open = runs.filter(({ undoes, undoneBy, closed, result }) => undoes === null && undoneBy === null && (!closed || result === 'applied' || result === 'failed'));
+  // A run that failed and was taken back wholly left nothing to undo.
+  const open = runs.filter(({ planId, rolledBackBy, closed, result }) => planId !== null && rolledBackBy === null && (!closed || result?.result !== 'reverted'));
   return open.slice(0, all ? undefined : 1).map((run) => run.runId);
 }
 
 /** What undoing a run would do. Reads only. Throws UsageError when it cannot be undone. */
 export async function planRollback(session: Session, runId: string): Promise<RollbackPlan> {
-  const run = await readRun(session.stateDir, runId);
+  const run = await readRun(session.stateDir, runId, session.reader);
   const effects = await effectsOf(session, run);
   await refuseTouched(session, run, effects);
   const restores = [...effects.files].reverse().map(({ path, before }) =>
     ({ path, action: before === null ? 'remove' as const : before.content === null ? 'metadata' as const : 'restore' as const }));
-  return { runId, createdAt: run.createdAt, restores, daemon: effects.daemon, effects };
+  return { runId, createdAt: run.header.createdAt, restores, daemon: effects.daemon, effects };
 }
 
 /** Undoes one run and notes that as a run of its own. */
 export async function rollback(session: Session, runId: string): Promise<RollbackResult> {
-  const lock = await acquireLock(session.stateDir);
+  const lock = await acquireLock(session.stateDir, session.writer);
   try {
     const { effects } = await planRollback(session, runId);
-    const baseline = await takeBaseline(await session.collect(), session.writer);
-    const run = await createRun(session.stateDir, session.writer, { planId: null, createdAt: session.now().toISOString(), undoes: runId });
+    const baseline = await takeBaseline(await session.collect(), session);
+    const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, null), undoes: runId }, null);
     const sequence = await run.intent({ kind: 'rollback', change: null, undoes: runId });
     const leftovers = await undo(session, effects, baseline, false);
     if (leftovers.length === 0) await run.done(sequence);
     else await run.failed(sequence, leftovers.join('; '));
     const exitCode = leftovers.length === 0 ? 0 : 4;
+    if (leftovers.length === 0) await markRolledBack(session.stateDir, runId, run.runId, session.writer);
     await run.close({ result: leftovers.length === 0 ? 'rolled back' : 'failed', exitCode });
     return { runId: run.runId, undid: runId, exitCode, leftovers };
   } finally {
