@@ -12,7 +12,6 @@ import { skipReason, type HostKind } from './bed/requirements.ts';
 
 export { skipReason, type HostKind };
 export type { Suite } from './bed/roots.ts';
-export type { ExecResult } from './bed/shell.ts';
 export type { TestHost } from './bed/test-host.ts';
 export type { AuditHost, SystemdHost };
 

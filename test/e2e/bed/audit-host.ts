@@ -10,7 +10,6 @@
  * Of the 16 paths that the benchmark wants audited, 14 exist in a fresh host: not /etc/docker/daemon.json, until a
  * test or a fix writes it, and never /etc/sysconfig/docker, which is Red Hat's. The daemon is /usr/sbin/dockerd, as Debian has it.
  */
-import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -19,7 +18,7 @@ import { cgroupMounts, containerIds, removeCgroups } from './cgroups.ts';
 import { AUDIT } from './layout.ts';
 import { hostMounts, hostRoot, type Suite } from './roots.ts';
 import { currentRun } from './runs.ts';
-import { output, tail, until, type ExecResult } from './shell.ts';
+import { launch, output, tail, until, type ExecResult } from './shell.ts';
 import { TestHost, type Entry, type EntryOptions } from './test-host.ts';
 
 const STATE_FILE = 'host.json';
@@ -179,13 +178,12 @@ async function startHolder(scriptArguments: string[], directory: string): Promis
   await mkdir(dirname(AUDIT.lock), { recursive: true });
   const deadline = Date.now() + LOCK_TIMEOUT_MS;
   for (let waiting = false; ; waiting = true) {
-    const holder = spawn(
-      'flock',
+    const holder = launch(
       [
-        '--no-fork', '--nonblock', `--conflict-exit-code=${LOCK_CONFLICT}`, AUDIT.lock,
+        'flock', '--no-fork', '--nonblock', `--conflict-exit-code=${LOCK_CONFLICT}`, AUDIT.lock,
         'unshare', '--mount', '--net', '--uts', 'sh', '-euc', HOLDER_SCRIPT, 'audit-host', ...scriptArguments,
       ],
-      { cwd: '/', env: { PATH }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: '/', env: { PATH }, detached: true },
     );
     let log = '';
     holder.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
@@ -196,6 +194,7 @@ async function startHolder(scriptArguments: string[], directory: string): Promis
     });
     if (code === 'ready' && holder.pid !== undefined) {
       // From here on it only sleeps, also when this process is gone.
+      holder.stdin.destroy();
       holder.stdout.destroy();
       holder.stderr.destroy();
       holder.unref();

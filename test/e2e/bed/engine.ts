@@ -3,15 +3,14 @@
  * engine that the machine may have (containerd namespace, bridge, cgroup, configuration) and leaves the machine's
  * firewall and forwarding alone: hosts reach each other and the machine over the bridge, and nothing else.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, openSync, closeSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeCgroups } from './cgroups.ts';
 import { ENGINE } from './layout.ts';
 import { hostRoot, type Suite } from './roots.ts';
 import { currentRun, isRunAlive } from './runs.ts';
-import { output, run, tail, until, withLock, type ExecResult, type RunOptions } from './shell.ts';
+import { launchDaemon, output, run, tail, until, withLock, type ExecResult, type RunOptions } from './shell.ts';
 
 const PID_FILE = join(ENGINE.directory, 'docker.pid');
 const LOG_FILE = join(ENGINE.directory, 'dockerd.log');
@@ -78,10 +77,9 @@ async function start(): Promise<void> {
     await output(['ip', 'address', 'add', ENGINE.bridgeAddress, 'dev', ENGINE.bridge]);
     await output(['ip', 'link', 'set', ENGINE.bridge, 'up']);
   }
-  const log = openSync(LOG_FILE, 'w');
-  const daemon = spawn(
-    'dockerd',
+  const daemon = launchDaemon(
     [
+      'dockerd',
       '--config-file', join(ENGINE.directory, 'daemon.json'),
       '--data-root', DATA_ROOT,
       '--exec-root', EXEC_ROOT,
@@ -97,10 +95,8 @@ async function start(): Promise<void> {
       '--cgroup-parent', `/${ENGINE.cgroup}`,
       '--storage-driver', 'overlay2',
     ],
-    { detached: true, stdio: ['ignore', log, log] },
+    LOG_FILE,
   );
-  closeSync(log);
-  daemon.unref();
   await until(async () => ((await docker(['version'])).code === 0 || daemon.exitCode !== null ? true : undefined), {
     timeoutMs: 60_000,
     explain: async () => `the outer engine does not answer:\n${tail(await readFile(LOG_FILE, 'utf8'))}`,

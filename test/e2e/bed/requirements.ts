@@ -1,9 +1,9 @@
 /** Whether this machine can be made into hosts. */
-import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, readlinkSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { cgroupMounts } from './cgroups.ts';
 import { CACHE } from './layout.ts';
+import { runSync } from './shell.ts';
 
 export type HostKind = 'systemd' | 'audit';
 
@@ -54,16 +54,16 @@ function overlayReason(): string | null {
   try {
     for (const directory of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(trial, directory));
     const options = `lowerdir=${trial}/lower,upperdir=${trial}/upper,workdir=${trial}/work`;
-    const mount = spawnSync('unshare', ['--mount', 'mount', '-t', 'overlay', '-o', options, 'overlay', `${trial}/merged`], { encoding: 'utf8' });
-    return mount.status === 0 ? null : `no overlay file system can be mounted in ${CACHE}: ${mount.stderr.trim()}`;
+    const mount = runSync(['unshare', '--mount', 'mount', '-t', 'overlay', '-o', options, 'overlay', `${trial}/merged`]);
+    return mount.code === 0 ? null : `no overlay file system can be mounted in ${CACHE}: ${mount.stderr.trim()}`;
   } finally {
     rmSync(trial, { recursive: true });
   }
 }
 
 function auditReason(): string | null {
-  const status = spawnSync('auditctl', ['-s'], { encoding: 'utf8' });
-  if (status.status !== 0) return `the kernel's audit rules cannot be read: ${(status.stderr || status.stdout).trim()}`;
+  const status = runSync(['auditctl', '-s']);
+  if (status.code !== 0) return `the kernel's audit rules cannot be read: ${(status.stderr || status.stdout).trim()}`;
   if (/^enabled 2/m.test(status.stdout)) return "the kernel's audit rules are locked until the next boot (enabled 2)";
   if (readlinkSync('/proc/self/ns/pid') !== INITIAL_PID_NAMESPACE) return 'audit rules can only be loaded from the initial pid namespace';
   return null;

@@ -1,6 +1,6 @@
 /** Processes, locks and waiting: what the rest of the bed is written with. */
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -23,13 +23,41 @@ export interface RunOptions {
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
+export interface LaunchOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** In a session of its own, so that it can outlive this process. */
+  detached?: boolean;
+}
+
+/** Starts a command with pipes to it. */
+export function launch(argv: readonly string[], options: LaunchOptions = {}): ChildProcessWithoutNullStreams {
+  const [file = '', ...args] = argv;
+  return spawn(file, args, options);
+}
+
+/** Starts a command that outlives this process and writes to a log file. */
+export function launchDaemon(argv: readonly string[], logFile: string): ChildProcess {
+  const [file = '', ...args] = argv;
+  const log = openSync(logFile, 'w');
+  const daemon = spawn(file, args, { detached: true, stdio: ['ignore', log, log] });
+  closeSync(log);
+  daemon.unref();
+  return daemon;
+}
+
+/** Runs a command to its end before anything else happens: for what cannot wait for a promise. A command that cannot be started has code 127. */
+export function runSync(argv: readonly string[], options: { cwd?: string } = {}): ExecResult {
+  const [file = '', ...args] = argv;
+  const { status, stdout, stderr, error } = spawnSync(file, args, { ...options, encoding: 'utf8' });
+  return error === undefined ? { code: status ?? 128, stdout, stderr } : { code: 127, stdout: '', stderr: error.message };
+}
+
 /** Runs a command to its end. Rejects when it cannot be started, when it runs out of time, and with `check` when it fails. */
 export function run(argv: readonly string[], options: RunOptions = {}): Promise<ExecResult> {
-  const [file, ...args] = argv;
-  if (file === undefined) throw new Error('run: empty argv');
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { env: options.env ?? process.env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = launch(argv, { env: options.env ?? process.env });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let timedOut = false;
@@ -97,9 +125,7 @@ export async function until<T>(
  */
 export async function withLock<T>(file: string, action: () => Promise<T>): Promise<T> {
   await mkdir(dirname(file), { recursive: true });
-  const holder = spawn('flock', ['--exclusive', file, 'sh', '-c', 'echo locked; exec cat >/dev/null'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const holder = launch(['flock', '--exclusive', file, 'sh', '-c', 'echo locked; exec cat >/dev/null']);
   const ended = new Promise<void>((resolve) => holder.once('close', () => resolve()));
   await new Promise<void>((resolve, reject) => {
     holder.stdout.once('data', () => resolve());
