@@ -68,16 +68,24 @@ export interface HostWriter {
   snapshot(path: string): Promise<FileSnapshot | null>;
   /** Why a path cannot be replaced atomically (bind mount, immutable, read-only file system, hard links, a directory others can write, …); null when it can. */
   refusal(path: string): Promise<string | null>;
+  /** Why mode and owner of a path cannot be set (missing, a symbolic link, immutable, …); null when they can. */
+  metadataRefusal(path: string): Promise<string | null>;
   /** Writes a new file beside the target and renames it in; keeps ACL, xattrs and SELinux label of an existing one. Follows symbolic links to their end. */
   replace(path: string, content: Buffer, metadata: { readonly mode: number; readonly uid: number; readonly gid: number }): Promise<void>;
-  /** Removes a file; fine when it is gone. */
+  /** Removes a file, symbolic links followed as by `replace`; fine when it is gone. */
   remove(path: string): Promise<void>;
+  /** Removes what a killed `replace` of this path left beside it; returns the paths. */
+  removeLeftovers(path: string): Promise<readonly string[]>;
   /** Makes a directory and missing parents (0755 root:root); returns those that it made, outermost first. */
   makeDirectory(path: string): Promise<readonly string[]>;
   /** Removes a directory if it is empty. */
   removeDirectory(path: string): Promise<void>;
   /** Mode and owner without following a symbolic link in the last component. */
   setMetadata(path: string, metadata: { readonly mode: number; readonly uid: number; readonly gid: number }): Promise<void>;
+  /**
+   * Runs a tool to its end, without a shell, in a session of its own. A daemon that it leaves behind is not waited for.
+   * @throws HostError when it is missing, or when it had to be ended because the time was over (default 60 s)
+   */
   run(tool: Tool, args: readonly string[], options?: { readonly timeoutMs?: number }): Promise<ToolResult>;
   /** Sends a signal to a process that the caller has proven to be the daemon. */
   signal(pid: number, signal: 'SIGHUP'): Promise<void>;
