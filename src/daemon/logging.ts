@@ -10,7 +10,7 @@ export interface LogDestination {
 /** "log-opts" of daemon.json; also "key=value" strings, as the flag has them. */
 function valueIn(options: Json, name: string): string {
   const value = Array.isArray(options)
-    ? options.findLast((item) => typeof item === 'string' && item.startsWith(`${name}=`))?.toString().slice(name.length + 1)
+    ? options.filter((item) => typeof item === 'string').findLast((item) => item.startsWith(`${name}=`))?.slice(name.length + 1)
     : isObject(options) ? own(options, name) : undefined;
   return typeof value === 'string' ? value : '';
 }
@@ -42,8 +42,8 @@ const LOCAL_ONLY: Readonly<Record<string, string>> = {
   none: 'Logs are thrown away: the log driver is "none"',
 };
 
-/** The built-in drivers that can take logs off this host. */
-export const REMOTE_DRIVERS: readonly string[] = [...Object.keys(ADDRESS_OPTION), ...SERVICES];
+/** The built-in drivers that can take logs off this host; journald if the journal is forwarded. */
+export const REMOTE_DRIVERS: readonly string[] = ['journald', ...Object.keys(ADDRESS_OPTION), ...SERVICES];
 
 /** Where the default log driver sends to. */
 export function logDestination(driver: string, options: Json): LogDestination {
@@ -58,3 +58,9 @@ export function logDestination(driver: string, options: Json): LogDestination {
     ? { kind: 'unclear', says: `Logs go to a ${driver} collector on this host: whether it forwards them cannot be seen` }
     : { kind: 'remote', says: `Logs go to ${hostOf(address)} (log driver ${driver})` };
 }
+
+const REQUIRED: Readonly<Record<string, readonly string[]>> = { awslogs: ['awslogs-group'], gelf: ['gelf-address'], splunk: ['splunk-url', 'splunk-token'] };
+
+/** Options without which the daemon takes a driver as its default, and then starts no container. */
+export const missingLogOptions = (driver: string, options: Readonly<Record<string, string>>): readonly string[] =>
+  (Object.hasOwn(REQUIRED, driver) ? REQUIRED[driver] ?? [] : []).filter((name) => !Object.hasOwn(options, name) || options[name] === '');
