@@ -39,13 +39,14 @@ const key = (name: string, type: KeyType, row: Row = {}): DaemonKey => ({
  */
 const KEYS: readonly DaemonKey[] = [
   key('allow-direct-routing', 'bool', { since: '28.2', default: false }),
-  key('allow-nondistributable-artifacts', 'strings', { default: [], reloadable: true, flag: 'allow-nondistributable-artifacts' }),
-  key('api-cors-header', 'string', { until: '29.0' }),
+  key('allow-nondistributable-artifacts', 'strings', { default: [], reloadable: true }),
+  key('api-cors-header', 'string', { until: '28.0' }),
+  key('apparmor-profile', 'string', { since: '29.0' }),
   key('authorization-plugins', 'strings', { default: [], flag: 'authorization-plugin', reloadable: true, live: 'every request from the next reload or start on; a reload with a plugin that does not answer ends the daemon' }),
   key('bip', 'string'),
   key('bip6', 'string', { since: '28.0' }),
   key('bridge', 'string', { short: 'b' }),
-  key('bridge-accept-fwmark', 'string', { since: '28.3' }),
+  key('bridge-accept-fwmark', 'string', { since: '29.0' }),
   key('builder', 'object', { flag: null }),
   key('cdi-spec-dirs', 'strings', { since: '25.0', flag: 'cdi-spec-dir' }),
   key('cgroup-parent', 'string', { default: '', live: 'a container when it next starts' }),
@@ -83,7 +84,7 @@ const KEYS: readonly DaemonKey[] = [
   key('fixed-cidr-v6', 'string'),
   key('graph', 'string', { until: '23.0', short: 'g' }),
   key('group', 'string', { default: 'docker', short: 'G', live: 'sockets that the daemon itself makes at its next start (not fd://)' }),
-  key('host-gateway-ip', 'string', {}),
+  key('host-gateway-ip', 'string'),
   key('host-gateway-ips', 'ips', { since: '28.0', flag: null }),
   key('hosts', 'strings', { default: [], flag: 'host', short: 'H' }),
   key('http-proxy', 'string', { since: '23.0' }),
@@ -116,7 +117,7 @@ const KEYS: readonly DaemonKey[] = [
   key('no-new-privileges', 'bool', { default: false, live: NEW_CONTAINERS }),
   key('no-proxy', 'string', { since: '23.0' }),
   key('node-generic-resources', 'strings', { default: [], flag: 'node-generic-resource' }),
-  key('oom-score-adjust', 'int', { until: '25.0', default: 0 }),
+  key('oom-score-adjust', 'int', { until: '26.0', default: 0 }),
   key('pidfile', 'string', { default: '/var/run/docker.pid', short: 'p' }),
   key('raw-logs', 'bool', { default: false }),
   key('registry-mirrors', 'strings', { default: [], flag: 'registry-mirror', reloadable: true }),
@@ -147,8 +148,8 @@ const FLAGS_ONLY: Readonly<Record<string, { readonly type: KeyType; readonly sho
   version: { type: 'bool', short: 'v' },
 };
 
-/** The newest engine that the table was made from; what a newer one knows beyond it is not for us to refuse. */
-export const NEWEST_ENGINE = '29.7';
+/** Up to this engine the table holds every key; what a newer one knows beyond it is not for us to refuse. */
+export const NEWEST_ENGINE = '29.0';
 
 /** Keys whose object value dockerd does not flatten; the members of any other object count as top-level keys. */
 const MAP_TYPES: ReadonlySet<KeyType> = new Set(['stringMap', 'boolMap', 'mapMap', 'ulimits', 'runtimes', 'object']);

@@ -1,5 +1,5 @@
-import type { Facts, Impact, Json, JsonObject, Observed, Proposal, ProposedEdit, Risk } from '../model.ts';
-import { maxImpact, present, unreadable, valueOf } from '../model.ts';
+import type { ConfigFile, Facts, Impact, Json, JsonObject, Observed, Proposal, ProposedEdit, Risk } from '../model.ts';
+import { mapObserved, maxImpact, present, unreadable, valueOf } from '../model.ts';
 import type { Edit } from '../model.ts';
 import { flagValue, parseDaemonFlags } from './flags.ts';
 import type { DaemonFlag } from './flags.ts';
@@ -35,33 +35,48 @@ export function daemonSetting(facts: Facts, key: string): Observed<Setting> {
   }
   const version = engineVersion(facts);
   const flagged = flagValue(line.value.flags, key);
-  const written = own(config.value, key);
-  const fromFile = written === undefined ? defaultOf(key, version) : settledValue(key, written, version);
   const next: Setting['next'] = flagged !== undefined
     ? { value: flagged, source: 'flag' }
-    : { value: fromFile, source: written === undefined ? 'default' : 'file' };
-  return present({ key, next, now: runningValue(facts, key, fromFile) });
+    : { value: settled(config.value, key, version), source: own(config.value, key) === undefined ? 'default' : 'file' };
+  return present({ key, next, now: runningValue(facts, key) });
 }
 
 const engineVersion = (facts: Facts): string | undefined => valueOf(facts.engine.version)?.version;
 
 /** The object of daemon.json; {} when there is no file. Never absent. */
-function readConfig(facts: Facts): Observed<JsonObject> {
-  const { config, configPath } = facts.daemon;
+const readConfig = (facts: Facts): Observed<JsonObject> => parsedConfig(facts.daemon.config, facts.daemon.configPath);
+
+function parsedConfig(config: Observed<ConfigFile>, path: string): Observed<JsonObject> {
   if (config.status === 'absent') return present({});
-  if (config.status === 'unreadable') return unreadable(`${configPath}: ${config.reason}`);
+  if (config.status === 'unreadable') return unreadable(config.reason.includes(path) ? config.reason : `${path}: ${config.reason}`);
   const { parsed } = config.value;
-  return parsed.ok ? present(parsed.value) : unreadable(`${configPath}, line ${parsed.line}, column ${parsed.column}: ${parsed.error}`);
+  return parsed.ok ? present(parsed.value) : unreadable(`${path}, line ${parsed.line}, column ${parsed.column}: ${parsed.error}`);
 }
 
-function runningValue(facts: Facts, key: string, fromFile: Json): Observed<Json> {
-  const { process } = facts.daemon;
+/** The value that a file without flags amounts to. */
+function settled(config: JsonObject, key: string, version: string | undefined): Json {
+  const written = own(config, key);
+  return written === undefined ? defaultOf(key, version) : settledValue(key, written, version);
+}
+
+function runningValue(facts: Facts, key: string): Observed<Json> {
+  const { process, configPath } = facts.daemon;
   if (process.status === 'absent') return unreadable('no daemon process was found');
   if (process.status === 'unreadable') return process;
   const flagged = flagValue(parseDaemonFlags(process.value.argv.slice(1)), key);
   if (flagged !== undefined) return present(flagged);
+  const config = parsedConfig(configAtStart(facts), configPath);
+  return mapObserved(config, (value) => settled(value, key, engineVersion(facts)));
+}
+
+/** daemon.json as the running daemon read it when it started: absent when it had none, unreadable when the file may have changed since. */
+export function configAtStart(facts: Facts): Observed<ConfigFile> {
+  const { process, config, startedWith } = facts.daemon;
+  if (startedWith !== undefined) return startedWith;
+  if (process.status !== 'present') return unreadable(process.status === 'absent' ? 'no daemon process was found' : process.reason);
+  if (config.status === 'unreadable') return config;
   const changed = changedSince(facts, Date.parse(process.value.startedAt));
-  return changed === null ? present(fromFile) : unreadable(changed);
+  return changed === null ? config : unreadable(changed);
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();

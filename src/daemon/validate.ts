@@ -107,8 +107,7 @@ function inForce(config: JsonObject, key: string, { flags, engineVersion }: Vali
 }
 
 function networkProblems(config: JsonObject, context: ValidationContext): ConfigProblem[] {
-  const bridge = inForce(config, 'bridge', context);
-  if (bridge === 'none' || inForce(config, 'icc', context) !== false || inForce(config, 'iptables', context) !== false) return [];
+  if (inForce(config, 'icc', context) !== false || inForce(config, 'iptables', context) !== false) return [];
   return [problem('fatal', 'icc', 'icc=false needs iptables=true: without iptables the daemon cannot keep containers apart, and refuses to start.', 'set "iptables" to true first, or leave "icc" as it is')];
 }
 
