@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Document, LineCounter, Node } from 'yaml';
-import type { Edition, Finding, Impact, JsonObject, Parameters, Policy, Risk, Waiver } from './model.ts';
+import type { Check, Edition, Finding, Impact, JsonObject, Parameters, Policy, Risk, Waiver } from './model.ts';
 import { messageOf, PolicyError } from './errors.ts';
-import { parseEdition } from './selection.ts';
+import { matchesTerm, parseEdition } from './selection.ts';
 
 /** What decides when neither a flag nor a policy file does. */
 export const defaultPolicy: Policy = {
@@ -127,26 +127,29 @@ export async function parsePolicy(text: string, path: string): Promise<PolicyFil
 }
 
 /**
- * What is wrong with waivers, which shows only once findings exist: expired, for a check that does not exist, or matching
- * nothing of what its check looked at. `known` are the ids of all checks; waivers of checks that were not selected are left alone.
+ * What is wrong with waivers, which shows only once findings exist: for a check that does not exist, expired, or waiving
+ * nothing of what its check looked at. `checks` is the whole catalogue; waivers of checks that were not selected are left alone.
  */
-export function waiverProblems(
-  policy: Policy, findings: readonly Finding[], known: readonly string[], now: Date, matches: (waiver: Waiver, finding: Finding) => boolean,
-): string[] {
+export function waiverProblems(policy: Policy, findings: readonly Finding[], checks: readonly Check[], now: Date): string[] {
   const judged = new Set(findings.map(({ check }) => check));
   return policy.waivers.flatMap((waiver) => {
+    const meant = checks.filter((check) => matchesTerm(check, waiver.check, policy.benchmark));
     const problem = ((): string | null => {
-      if (!known.includes(waiver.check)) return `waives ${waiver.check}, and there is no such check${suggest(waiver.check, known)}`;
-      if (isExpired(waiver, now)) return `waiver of ${waiver.check} expired on ${waiver.expires ?? ''}: its findings count again; renew it or remove it`;
-      if (!judged.has(waiver.check)) return null;
-      if (findings.some((finding) => matches(waiver, finding))) return null;
-      return `waiver of ${waiver.check} matches nothing${waiver.target === undefined ? '' : ` (target ${waiver.target})`}: correct it or remove it`;
+      if (meant.length === 0) return `waives ${waiver.check}, and there is no such check${suggest(waiver.check, checks.map(({ id }) => id))}`;
+      if (isExpired(waiver, now)) return `the waiver of ${waiver.check} expired on ${waiver.expires ?? ''}: its findings count again; renew it or remove it`;
+      if (!meant.some(({ id }) => judged.has(id))) return null;
+      const used = findings.some((finding) => meant.some(({ id }) => id === finding.check) && isWaivedBy(finding, waiver));
+      if (used) return null;
+      return `the waiver of ${waiver.check}${waiver.target === undefined ? '' : ` for ${waiver.target}`} waives nothing: no WARN matches it, or an earlier waiver does; correct it or remove it`;
     })();
     if (problem === null) return [];
     const { source } = waiver;
     return [source === undefined ? problem : `${source.path}:${source.line}:${source.column}: ${problem}`];
   });
 }
+
+const isWaivedBy = ({ waiver: applied }: Finding, { reason, owner, expires }: Waiver): boolean =>
+  applied !== undefined && applied.reason === reason && applied.owner === owner && applied.expires === (expires ?? null);
 
 /** A waiver holds through the whole of its last day, in UTC. */
 const isExpired = ({ expires }: Waiver, now: Date): boolean => expires !== undefined && now.toISOString().slice(0, 10) > expires;

@@ -1,0 +1,146 @@
+import type { CeilingOffer } from './ceilings.ts';
+import { ceilingOffers } from './ceilings.ts';
+import { Declined } from './errors.ts';
+import type { Change, Plan, Report } from './model.ts';
+import { targetName } from './render/common.ts';
+import { escapeLine } from './render/escape.ts';
+import type { Layout } from './render/layout.ts';
+import { paragraph, plural } from './render/layout.ts';
+import { namer, renderChange, renderPlan } from './render/plan.ts';
+
+export interface Choice<T> {
+  readonly value: T;
+  /** One line, safe to print. */
+  readonly name: string;
+}
+
+/** Asks a person. Each method throws Declined when the person leaves (Ctrl-C). */
+export interface Prompter {
+  select<T>(message: string, choices: readonly Choice<T>[]): Promise<T>;
+  pick(message: string, choices: readonly Choice<string>[], checked: readonly string[]): Promise<readonly string[]>;
+  text(message: string): Promise<string>;
+}
+
+/** A plan with the report it comes from, as the planner gives them. */
+export interface Planned {
+  readonly plan: Plan;
+  readonly report: Report;
+}
+
+/** What a person may change about a plan before agreeing to it. */
+export interface Wish {
+  readonly maxImpact: Plan['inputs']['maxImpact'];
+  readonly maxRisk: Plan['inputs']['maxRisk'];
+  readonly picks: readonly string[] | null;
+}
+
+export interface Conversation {
+  readonly prompter: Prompter;
+  /** Plans again from the same facts. */
+  replan(wish: Wish): Planned;
+  /** Prints to where questions are asked. */
+  show(text: string): void;
+  readonly layout: Layout;
+}
+
+type Action =
+  | { readonly kind: 'apply' | 'pick' | 'look' | 'leave' }
+  | { readonly kind: 'raise'; readonly offer: CeilingOffer };
+
+/**
+ * Lets a person look at a plan, pick from it, raise its ceilings, and agree to it by typing `yes`.
+ * @returns the plan that was agreed to, just as it was last shown
+ * @throws Declined when it was not
+ */
+export async function confirmPlan(first: Planned, conversation: Conversation): Promise<Planned & { readonly wish: Wish }> {
+  const { prompter, replan, show, layout } = conversation;
+  let { maxImpact, maxRisk, picks } = first.plan.inputs;
+  let whole = first;
+  let current = first;
+  for (;;) {
+    const action = await prompter.select<Action>('What next?', menu(current.plan, whole.plan));
+    switch (action.kind) {
+      case 'apply': {
+        const answer = await prompter.text(`Type yes to make ${plural(current.plan.changes.length, 'change')} on ${escapeLine(current.plan.host.hostname)}:`);
+        if (answer.trim() === 'yes') return { ...current, wish: { maxImpact, maxRisk, picks } };
+        show('Not applied: only "yes" applies.\n');
+        break;
+      }
+      case 'pick': {
+        const chosen = await prompter.pick('Which changes?', whole.plan.changes.map(changeChoice), current.plan.changes.map(({ id }) => id));
+        picks = chosen.length === whole.plan.changes.length ? null : chosen;
+        current = replan({ maxImpact, maxRisk, picks });
+        show(renderPlan(current.plan, current.report, layout, null));
+        break;
+      }
+      case 'look': {
+        const id = await prompter.select('Which change?', current.plan.changes.map(changeChoice));
+        const change = current.plan.changes.find((candidate) => candidate.id === id);
+        if (change !== undefined) show(lookAt(change, current.report, layout));
+        break;
+      }
+      case 'raise': {
+        ({ maxImpact, maxRisk } = action.offer);
+        picks = null;
+        whole = replan({ maxImpact, maxRisk, picks });
+        current = whole;
+        show(renderPlan(current.plan, current.report, layout, null));
+        break;
+      }
+      case 'leave': throw new Declined('Declined: nothing was changed.');
+    }
+  }
+}
+
+/** One change with its diff, and for each check behind it what is wrong and why that matters. */
+function lookAt(change: Change, report: Report, layout: Layout): string {
+  const name = namer(report);
+  const why = change.because.flatMap(({ check, target }) => {
+    const result = report.results.find((candidate) => candidate.check === check);
+    const finding = result?.findings.find((candidate) => candidate.target.kind === target.kind && candidate.target.id === target.id);
+    return [...paragraph(`${name(check)}: ${result?.title ?? ''}`, layout, 2), ...paragraph(finding?.message ?? '', layout, 4)];
+  });
+  return `${[...renderChange(change, name, layout, null), '', '  Why', ...why].join('\n')}\n`;
+}
+
+const changeChoice = ({ id, target, title, impact, risk }: Change): Choice<string> =>
+  ({ value: id, name: `${targetName(target)}: ${escapeLine(title)} (${impact}, ${risk})` });
+
+function menu(plan: Plan, whole: Plan): Choice<Action>[] {
+  const some = plan.changes.length > 0;
+  return [
+    ...(some ? [{ value: { kind: 'apply' as const }, name: `Apply ${plural(plan.changes.length, 'change')}` }] : []),
+    ...(some ? [{ value: { kind: 'look' as const }, name: 'Look at one change: its diff, and why' }] : []),
+    ...(whole.changes.length > 1 ? [{ value: { kind: 'pick' as const }, name: 'Pick changes' }] : []),
+    ...ceilingOffers(plan).map((offer) => ({
+      value: { kind: 'raise' as const, offer }, name: `Raise the ceiling: ${offer.flags} (releases ${plural(offer.adds.length, 'finding')})`,
+    })),
+    { value: { kind: 'leave' as const }, name: 'Leave, change nothing' },
+  ];
+}
+
+/** Questions on the terminal, on stderr so that stdout holds results only. */
+export async function terminalPrompter(): Promise<Prompter> {
+  const { default: inquirer } = await import('inquirer');
+  const prompt = inquirer.createPromptModule({ output: process.stderr });
+  const leaving = async <T>(question: Promise<{ readonly answer: T }>): Promise<T> => {
+    try {
+      return (await question).answer;
+    } catch (error) {
+      if (error instanceof Error && error.name === 'ExitPromptError') throw new Declined('Declined: nothing was changed.');
+      throw error;
+    }
+  };
+  return {
+    select: async (message, choices) => {
+      const numbered = choices.map(({ name }, value) => ({ name, value }));
+      const chosen = choices[await leaving<number>(prompt([{ type: 'select', name: 'answer', message, choices: numbered, loop: false }]))];
+      if (chosen === undefined) throw new Declined('Declined: nothing was changed.');
+      return chosen.value;
+    },
+    pick: (message, choices, checked) => leaving<readonly string[]>(prompt([{
+      type: 'checkbox', name: 'answer', message, loop: false, choices: choices.map((choice) => ({ ...choice, checked: checked.includes(choice.value) })),
+    }])),
+    text: (message) => leaving<string>(prompt([{ type: 'input', name: 'answer', message }])),
+  };
+}

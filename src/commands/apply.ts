@@ -1,0 +1,103 @@
+import { checks } from '../../checks/index.ts';
+import { applyPlan, refuseStale } from '../apply/apply.ts';
+import { confirmPlan } from '../ask.ts';
+import { ceilingOffers } from '../ceilings.ts';
+import { Declined } from '../errors.ts';
+import type { Facts } from '../model.ts';
+import { planDocument } from '../plan.ts';
+import type { PlanResult } from '../plan.ts';
+import type { PolicyFlags } from '../policy.ts';
+import { loadPolicy } from '../policy.ts';
+import { engineLine } from '../render/common.ts';
+import { renderOutcomes } from '../render/outcomes.ts';
+import { namer, renderPlan } from '../render/plan.ts';
+import { selectChecks } from '../selection.ts';
+import type { Context, ExitCode, OutputOptions } from './context.ts';
+import { readPlan } from './documents.ts';
+import { look, readFacts, warnOfWaivers } from './look.ts';
+import { destinations, emit, json, layoutFor } from './output.ts';
+import type { PlanChoice } from './planning.ts';
+import { lowered, planFor, policyOf } from './planning.ts';
+import type { SessionOptions } from './session.ts';
+import { openSession, requirePower } from './session.ts';
+
+export interface ApplyOptions extends Omit<SessionOptions, 'facts'>, PolicyFlags, OutputOptions {
+  readonly yes?: boolean;
+}
+
+/** Shows a plan, asks, makes its changes, and shows what became of each finding. */
+export async function apply(saved: string | undefined, options: ApplyOptions, context: Context): Promise<ExitCode> {
+  const wanted = destinations(['text', 'json'], options);
+  const layout = layoutFor(context, options);
+  const { choice, facts } = saved === undefined ? await freshChoice(options, context) : await savedChoice(saved, options, context);
+  requirePower(facts, context);
+  const planned = planFor(choice, facts, context);
+  warnOfWaivers(choice.policy, planned.findings, context);
+
+  // Results on stdout must stay parsable: there the plan goes to where the questions are.
+  const textOnStdout = wanted.some(({ format, path }) => format === 'text' && path === null);
+  const show = (text: string): void => (textOnStdout ? context.out(text) : context.err(text));
+  show(renderPlan(planned.plan, planned.report, textOnStdout ? layout : context.errorLayout, options.limit ?? null));
+
+  const agreed = await agree(choice, planned, facts, options, context);
+  const session = await openSession(options, agreed.choice.selected, context);
+  try {
+    const result = await applyPlan(planDocument(agreed.planned.plan), session, (now) => planFor(agreed.choice, now, context));
+    const first = engineLine(planned.plan.host, planned.plan.benchmark, layout);
+    await emit(wanted, {
+      text: (form) => renderOutcomes(result.outcomes, first, namer(agreed.planned.report), form, options.limit ?? null),
+      json: () => json(result.outcomes),
+    }, layout, context);
+    if (result.failure !== null) context.err(`harden: a change failed: ${result.failure}\n`);
+    if (result.leftovers.length > 0) {
+      context.err(`harden: not everything could be taken back; do this by hand:\n${result.leftovers.map((leftover) => `- ${leftover}\n`).join('')}`);
+    }
+    return result.exitCode;
+  } finally {
+    session.close();
+  }
+}
+
+interface Chosen {
+  readonly choice: PlanChoice;
+  readonly facts: Facts;
+}
+
+async function freshChoice(options: ApplyOptions, context: Context): Promise<Chosen> {
+  const { policy, selected, facts } = await look(options, options, context);
+  return { choice: { policy, selected, picks: null, restartCommand: options.restartCommand }, facts };
+}
+
+/** A saved plan is made again from what it records, and refused if that gives anything else. Lower ceilings apply after that. */
+async function savedChoice(path: string, options: ApplyOptions, context: Context): Promise<Chosen> {
+  const plan = await readPlan(path);
+  const { policy: today } = await loadPolicy({
+    flags: { policy: options.policy }, cwd: context.cwd, euid: context.euid,
+  });
+  const own = policyOf(plan, today);
+  const policy = lowered(own, options);
+  const choice = { policy: own, selected: selectChecks(checks, own).selected, picks: plan.inputs.picks, restartCommand: options.restartCommand };
+  const facts = await readFacts(options, context);
+  requirePower(facts, context);
+  refuseStale(plan, planFor(choice, facts, context).plan);
+  return { choice: { ...choice, policy }, facts };
+}
+
+/** Whatever was agreed to, with the choices that lead to it. */
+async function agree(
+  choice: PlanChoice, planned: PlanResult, facts: Facts, options: ApplyOptions, context: Context,
+): Promise<{ readonly choice: PlanChoice; readonly planned: PlanResult | Awaited<ReturnType<typeof confirmPlan>> }> {
+  const empty = planned.plan.changes.length === 0;
+  if (options.yes === true || (empty && (!context.interactive || ceilingOffers(planned.plan).length === 0))) return { choice, planned };
+  if (!context.interactive) {
+    throw new Declined('Declined: there is no terminal to confirm on. Nothing was changed.\nRead the plan, then apply it with --yes.');
+  }
+  const agreed = await confirmPlan(planned, {
+    prompter: await context.prompter(),
+    replan: ({ maxImpact, maxRisk, picks }) => planFor({ ...choice, policy: { ...choice.policy, maxImpact, maxRisk }, picks }, facts, context),
+    show: (text) => context.err(text),
+    layout: context.errorLayout,
+  });
+  const { maxImpact, maxRisk, picks } = agreed.wish;
+  return { choice: { ...choice, policy: { ...choice.policy, maxImpact, maxRisk }, picks }, planned: agreed };
+}

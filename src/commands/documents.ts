@@ -1,0 +1,53 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { z } from 'zod';
+import { messageOf, UsageError } from '../errors.ts';
+import type { Parameters, PlanDocument, Report } from '../model.ts';
+
+/** Saved documents are untrusted input: read as data, checked whole, and what they ask for is recomputed. */
+
+/** No document of ours comes near this. */
+const MAX_BYTES = 64 << 20;
+
+export async function readPlan(path: string): Promise<PlanDocument> {
+  return planFrom(await readJson(path), path);
+}
+
+/** A plan document from JSON that was read already; `source` names it in errors. */
+export async function planFrom(value: unknown, source: string): Promise<PlanDocument> {
+  const { planDocument, policyParameters } = await import('../schemas.ts');
+  const plan = check<PlanDocument>(planDocument, value, source, 'plan', 'harden plan -o FILE');
+  const parameters: Parameters = check(policyParameters, plan.inputs.policyParameters, `${source}: inputs.policyParameters`, 'plan', 'harden plan -o FILE');
+  return { ...plan, inputs: { ...plan.inputs, policyParameters: parameters as PlanDocument['inputs']['policyParameters'] } };
+}
+
+export async function readReport(path: string): Promise<Report> {
+  const { scanDocument } = await import('../schemas.ts');
+  return check<Report>(scanDocument, await readJson(path), path, 'scan', 'harden scan --format json');
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) throw new UsageError(`${path} is not a regular file`);
+      if (stat.size > MAX_BYTES) throw new UsageError(`${path} is larger than 64 MiB: harden wrote no such file`);
+      return JSON.parse(await file.readFile('utf8')) as unknown;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, source: string, kind: string, made: string): T {
+  const version = (value as { readonly schemaVersion?: unknown } | null)?.schemaVersion;
+  if (typeof version === 'number' && version > 1) throw new UsageError(`${source} has schema version ${version}, made by a newer harden; this one reads version 1`);
+  const { data, error } = schema.safeParse(value);
+  if (data !== undefined) return data;
+  const issue = error?.issues[0];
+  throw new UsageError(`${source} is not a ${kind} of harden: ${issue?.path.map(String).join('.') ?? ''} ${issue?.message ?? ''}\nMake one with \`${made}\`.`);
+}

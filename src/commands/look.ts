@@ -1,0 +1,67 @@
+import { resolve } from 'node:path';
+import { checks } from '../../checks/index.ts';
+import { remediations } from '../../remediations/index.ts';
+import { evaluate } from '../evaluate.ts';
+import { UsageError } from '../errors.ts';
+import type { Check, Facts, Finding, Policy, Report } from '../model.ts';
+import { loadPolicy, waiverProblems } from '../policy.ts';
+import type { PolicyFlags } from '../policy.ts';
+import { selectChecks } from '../selection.ts';
+import { TOOL } from '../version.ts';
+import type { Context, WhereOptions } from './context.ts';
+
+/** Where journal, backups and lock live unless --state-dir says otherwise. */
+const STATE_DIR = '/var/lib/harden';
+
+export const stateDirOf = ({ stateDir }: Pick<WhereOptions, 'stateDir'>, { cwd }: Context): string => resolve(cwd, stateDir ?? STATE_DIR);
+
+/** What every command that judges a host starts from. */
+export interface Look {
+  readonly policy: Policy;
+  readonly selected: readonly Check[];
+  readonly facts: Facts;
+  readonly durationMs: number;
+}
+
+/** Policy and selection are read first: a mistake in them costs no look at the host. */
+export async function look(where: WhereOptions, flags: PolicyFlags, context: Context): Promise<Look> {
+  const { policy, path } = await loadPolicy({ flags, cwd: context.cwd, euid: context.euid });
+  if (path !== null) context.progress(`policy ${path}`);
+  const { selected } = selectChecks(checks, policy);
+  const start = context.now().getTime();
+  const facts = await readFacts(where, context);
+  return { policy, selected, facts, durationMs: context.now().getTime() - start };
+}
+
+/**
+ * The facts of a host, or of a snapshot.
+ * @throws UsageError when no engine answers
+ */
+export async function readFacts(where: WhereOptions, context: Context): Promise<Facts> {
+  const { dockerHost, facts: snapshot } = where;
+  const { collect, loadSnapshot } = await import('../collect.ts');
+  if (snapshot !== undefined) {
+    if (dockerHost !== undefined) throw new UsageError('--facts reads a snapshot and --docker-host an engine; give one of them');
+    return loadSnapshot(snapshot);
+  }
+  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), stateDir: stateDirOf(where, context), progress: (text) => context.progress(text) });
+  const { version, endpoint } = facts.engine;
+  if (version.status !== 'present') {
+    const reason = version.status === 'absent' ? 'nothing answers there' : version.reason;
+    throw new UsageError(
+      `No engine answers at ${endpoint}: ${reason}\nStart it, name another with --docker-host, or run as a user that may use it (root).`,
+    );
+  }
+  return facts;
+}
+
+/** Judges what was seen, and says on stderr which waivers are out of order. */
+export function judge({ policy, selected, facts, durationMs }: Look, context: Context): { readonly report: Report; readonly findings: readonly Finding[] } {
+  const judged = evaluate(selected, remediations, facts, policy, { now: context.now(), durationMs, tool: TOOL });
+  warnOfWaivers(policy, judged.findings, context);
+  return judged;
+}
+
+export function warnOfWaivers(policy: Policy, findings: readonly Finding[], context: Context): void {
+  for (const problem of waiverProblems(policy, findings, checks, context.now())) context.err(`harden: ${problem}\n`);
+}

@@ -1,0 +1,30 @@
+import { planDocument } from '../plan.ts';
+import type { PolicyFlags } from '../policy.ts';
+import { renderPlan } from '../render/plan.ts';
+import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
+import { look, warnOfWaivers } from './look.ts';
+import { destinations, emit, json, layoutFor, writeResult } from './output.ts';
+import { planFor } from './planning.ts';
+
+export interface PlanOptions extends WhereOptions, PolicyFlags, OutputOptions {
+  readonly restartCommand?: string;
+  /** Exit 1 when there are changes. */
+  readonly exitCode?: boolean;
+}
+
+/** Shows what apply would do. `-o` saves it, besides what is printed. */
+export async function plan({ output, ...options }: PlanOptions, context: Context): Promise<ExitCode> {
+  const wanted = destinations(['text', 'json'], options);
+  const { policy, selected, facts } = await look(options, options, context);
+  const planned = planFor({ policy, selected, picks: null, restartCommand: options.restartCommand }, facts, context);
+  warnOfWaivers(policy, planned.findings, context);
+  await emit(wanted, {
+    text: (layout) => renderPlan(planned.plan, planned.report, layout, options.limit ?? null),
+    json: () => json(planDocument(planned.plan)),
+  }, layoutFor(context, options), context);
+  if (output !== undefined) {
+    await writeResult(output, json(planDocument(planned.plan)), 0o600);
+    context.err(`harden: saved the plan; \`harden apply ${output}\` makes these changes and no others\n`);
+  }
+  return options.exitCode === true && planned.plan.changes.length > 0 ? 1 : 0;
+}

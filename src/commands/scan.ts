@@ -1,0 +1,27 @@
+import type { PolicyFlags } from '../policy.ts';
+import { renderTable } from '../render/table.ts';
+import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
+import { judge, look } from './look.ts';
+import { destinations, emit, json, layoutFor } from './output.ts';
+
+export type FailOn = 'unknown' | 'warn' | 'never';
+
+export interface ScanOptions extends WhereOptions, PolicyFlags, OutputOptions {
+  /** `unknown`: WARN or UNKNOWN remain. */
+  readonly failOn: FailOn;
+}
+
+export async function scan(options: ScanOptions, context: Context): Promise<ExitCode> {
+  const wanted = destinations(['table', 'json'], options);
+  const { report } = judge(await look(options, options, context), context);
+  await emit(wanted, {
+    table: (layout) => renderTable(report, layout, options.limit ?? null),
+    json: () => json(report),
+  }, layoutFor(context, options), context);
+  const { warn, unknown } = report.summary;
+  switch (options.failOn) {
+    case 'never': return 0;
+    case 'warn': return warn > 0 ? 1 : 0;
+    case 'unknown': return warn + unknown > 0 ? 1 : 0;
+  }
+}

@@ -1,0 +1,52 @@
+import type { RollbackPlan } from '../apply/rollback.ts';
+import type { RunSummary } from '../journal.ts';
+import { escapeLine } from './escape.ts';
+import type { Layout } from './layout.ts';
+import { padTo, paragraph, styleFor } from './layout.ts';
+
+/** The runs of a state directory, newest first as they come. */
+export function renderHistory(runs: readonly RunSummary[], stateDir: string, layout: Layout): string {
+  if (runs.length === 0) return `No run in ${escapeLine(stateDir)}.\n`;
+  const style = styleFor(layout);
+  const lines = runs.flatMap((run) => {
+    const word = stateOf(run);
+    const paint = word === 'applied' ? style.green : word === 'undone' || word === 'rollback' ? style.dim : style.red;
+    return [
+      `${escapeLine(run.runId)}  ${paint(padTo(word, 10))}  ${escapeLine(run.createdAt ?? 'unknown time')}${run.planId === null ? '' : `  plan ${escapeLine(run.planId)}`}`,
+      ...remark(run).flatMap((text) => paragraph(text, layout, 4)),
+    ];
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+function stateOf({ unreadable, closed, rolledBackBy, planId, result }: RunSummary): string {
+  if (unreadable !== null) return 'unreadable';
+  if (!closed) return 'unfinished';
+  if (rolledBackBy !== null) return 'undone';
+  const word = result?.['result'];
+  return typeof word === 'string' ? word : planId === null ? 'rollback' : 'closed';
+}
+
+function remark({ unreadable, rolledBackBy, result }: RunSummary): string[] {
+  const failure = result?.['failure'];
+  return [
+    ...(unreadable === null ? [] : [unreadable]),
+    ...(rolledBackBy === null ? [] : [`undone by ${rolledBackBy}`]),
+    ...(typeof failure === 'string' ? [failure] : []),
+  ];
+}
+
+const ACTIONS: Readonly<Record<RollbackPlan['restores'][number]['action'], string>> = {
+  restore: '~ bytes, mode and owner come back', remove: '- is removed: it was not there before', metadata: '~ mode and owner come back',
+};
+
+/** What undoing a run brings back. */
+export function renderRollback({ runId, createdAt, restores, daemon }: RollbackPlan, layout: Layout): string {
+  const style = styleFor(layout);
+  const then = daemon === null ? [] : [daemon === 'restart' ? '  The daemon restarts.' : '  The daemon is reloaded.'];
+  return `${[
+    style.bold(`Undo run ${escapeLine(runId)} of ${escapeLine(createdAt)}`),
+    ...restores.map(({ path, action }) => `  ${ACTIONS[action].slice(0, 1)} ${escapeLine(path)}  ${style.dim(ACTIONS[action].slice(2))}`),
+    ...then,
+  ].join('\n')}\n`;
+}
