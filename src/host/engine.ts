@@ -5,6 +5,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type Dockerode from 'dockerode';
+import { object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { present, unreadable } from '../model.ts';
@@ -39,6 +40,7 @@ export interface EngineOptions {
 export interface RawContainer {
   readonly id: string;
   readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
   readonly raw: Observed<JsonObject>;
 }
 
@@ -95,12 +97,12 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     containers: async () => {
       const listed = expectList(await ask((docker) => docker.listContainers({ all: true })));
       const found = await mapConcurrently(listed, async (entry): Promise<RawContainer[]> => {
-        const { Id: id, Names: names } = entry as JsonObject;
+        const { Id: id, Names: names, Labels: labels } = object(entry);
         // The id becomes part of a URL path.
         if (typeof id !== 'string' || !/^[0-9a-f]{12,64}$/i.test(id)) throw notDocker(endpoint, 'a container has no id');
         const raw = await inspect(id);
-        const name = Array.isArray(names) && typeof names[0] === 'string' ? names[0].replace(/^\//, '') : id.slice(0, 12);
-        return raw === undefined ? [] : [{ id, name, raw }];
+        const name = texts(names)[0]?.replace(/^\//, '') ?? id.slice(0, 12);
+        return raw === undefined ? [] : [{ id, name, labels: textRecord(labels), raw }];
       });
       return found.flat();
     },

@@ -1,0 +1,173 @@
+import { basename, dirname, join } from 'node:path/posix';
+import { flagValue, parseDaemonFlags } from '../daemon/flags.ts';
+import type { SocketOwner, ToolResult } from '../host/port.ts';
+import type { ConfigFile, Observed, SocketUnitFacts, UnitFacts } from '../model.ts';
+import { absent, mapObserved, present, unreadable, valueOf } from '../model.ts';
+import { DEFAULT_CONFIG_PATH } from './paths.ts';
+import type { Answer, Round } from './round.ts';
+
+/** Everything about a daemon that depends on how its process was started. */
+export interface Serving {
+  readonly owner: SocketOwner;
+  readonly podman: boolean;
+  /** Where the daemon's configuration is: ~/.config/docker for a rootless one. */
+  readonly configPath: string;
+  /** Where it looks for the certificates of registries. */
+  readonly registryCerts: string;
+  /** The systemd system unit whose cgroup the process is in. */
+  readonly unit: string | null;
+}
+
+export function describeDaemon(owner: SocketOwner): Serving {
+  const podman = basename(owner.argv[0] ?? '') === 'podman';
+  const directory = owner.uid === 0 || owner.home === null ? dirname(DEFAULT_CONFIG_PATH) : join(owner.home, '.config/docker');
+  return {
+    owner,
+    podman,
+    configPath: configFlag(owner.argv) ?? join(directory, basename(DEFAULT_CONFIG_PATH)),
+    registryCerts: join(directory, 'certs.d'),
+    unit: systemUnit(owner.cgroup),
+  };
+}
+
+export function configFlag(argv: readonly string[]): string | undefined {
+  const path = flagValue(parseDaemonFlags(argv.slice(1)), 'config-file');
+  return typeof path === 'string' && path !== '' ? path : undefined;
+}
+
+/**
+ * The deepest service in the process's cgroup, by systemd's own hierarchy (cgroups(7)): "0::" or "name=systemd". A user's services
+ * (below user@UID.service) are no system units.
+ */
+export function systemUnit(cgroup: readonly string[]): string | null {
+  const path = cgroup.map((line) => /^\d+:(?:name=systemd)?:(.*)$/.exec(line)?.[1] ?? '').sort((a, b) => b.length - a.length)[0] ?? '';
+  const parts = path.split('/');
+  const service = parts.findLast((part) => part.endsWith('.service'));
+  return service === undefined || parts.some((part) => /^user(@\d+\.service|\.slice)$/.test(part)) ? null : service;
+}
+
+const UNIT_PROPERTIES = [
+  'Id', 'LoadState', 'ActiveState', 'FragmentPath', 'DropInPaths', 'MainPID', 'KillMode', 'CanReload', 'EnvironmentFiles', 'Listen',
+  'SocketMode', 'SocketUser', 'SocketGroup',
+];
+
+type Properties = ReadonlyMap<string, readonly string[]>;
+
+/** One process for both units. */
+export function readUnits(round: Round, unit: string | null): Answer<readonly Properties[]> {
+  const units = [...(unit === null ? [] : [unit]), 'docker.socket'];
+  const show = round.need({ kind: 'tool', tool: 'systemctl', args: ['show', '--no-pager', `--property=${UNIT_PROPERTIES.join(',')}`, '--', ...units] });
+  return () => {
+    const result = show();
+    return result.status === 'present' ? unitProperties(result.value) : result;
+  };
+}
+
+function unitProperties({ code, stdout, stderr }: ToolResult): Observed<readonly Properties[]> {
+  return code === 0 ? present(parseProperties(stdout)) : unreadable(`systemctl show ended with ${code}: ${stderr.split('\n')[0] ?? ''}`);
+}
+
+/** `systemctl show`: one block of NAME=value lines per unit; a name that stands several times is a list. */
+export function parseProperties(stdout: string): Properties[] {
+  return stdout.split(/\n\s*\n/).filter((block) => block.trim() !== '').map((block) => {
+    const properties = new Map<string, string[]>();
+    for (const line of block.split('\n')) {
+      const separator = line.indexOf('=');
+      if (separator === -1) continue;
+      const values = properties.get(line.slice(0, separator)) ?? [];
+      if (separator < line.length - 1) values.push(line.slice(separator + 1));
+      properties.set(line.slice(0, separator), values);
+    }
+    return properties;
+  });
+}
+
+const one = (properties: Properties, name: string): string => properties.get(name)?.[0] ?? '';
+
+const words = (text: string): string[] => text.split(' ').filter((word) => word !== '');
+
+const loadedUnit = (units: readonly Properties[], id: string): Properties | undefined =>
+  units.find((unit) => one(unit, 'Id') === id && one(unit, 'LoadState') === 'loaded');
+
+/** docker.socket, when this systemd knows it. */
+export function socketUnit(units: Observed<readonly Properties[]>): Observed<SocketUnitFacts> {
+  if (units.status !== 'present') return units;
+  const unit = loadedUnit(units.value, 'docker.socket');
+  if (unit === undefined) return absent;
+  return present({
+    fragmentPath: one(unit, 'FragmentPath'),
+    dropInPaths: words(one(unit, 'DropInPaths')),
+    listen: (unit.get('Listen') ?? []).map((line) => line.replace(/ \(\w+\)$/, '')),
+    mode: parseInt(one(unit, 'SocketMode') || '0666', 8),
+    user: one(unit, 'SocketUser'),
+    group: one(unit, 'SocketGroup'),
+    active: one(unit, 'ActiveState') === 'active',
+  });
+}
+
+/** The last of the rounds for the unit: its texts and those of its environment files. Declares nothing when the daemon is not the unit's main process. */
+export function readUnit(round: Round, units: Observed<readonly Properties[]>, { unit: id, owner }: Serving): {
+  readonly unit: () => Observed<UnitFacts>;
+  /** Texts of the unit's EnvironmentFiles, by path. */
+  readonly environment: () => readonly (readonly [path: string, text: Observed<string>])[];
+  /** Of the fragment, the drop-ins and the environment files. */
+  readonly paths: readonly string[];
+} {
+  const nothing = (unit: Observed<never>) => ({ unit: () => unit, environment: () => [], paths: [] });
+  if (units.status === 'unreadable') return nothing(units);
+  const properties = id === null ? undefined : loadedUnit(valueOf(units) ?? [], id);
+  const mainPid = properties === undefined ? 0 : Number(one(properties, 'MainPID'));
+  // A daemon started from a shell sits in the cgroup of ssh.service, or of whatever started the shell.
+  if (id === null || properties === undefined || mainPid !== owner.pid) return nothing(absent);
+
+  const fragmentPath = one(properties, 'FragmentPath');
+  const dropInPaths = words(one(properties, 'DropInPaths'));
+  const sources = [fragmentPath, ...dropInPaths].filter((path) => path !== '').map((path) => ({ path, text: round.text(path) }));
+  const environmentFiles = (properties.get('EnvironmentFiles') ?? []).map(parseEnvironmentFile);
+  const environment = environmentFiles.map(({ path }) => ({ path, text: isPattern(path) ? undefined : round.text(path) }));
+  return {
+    unit: () => {
+      const texts: { path: string; text: string }[] = [];
+      for (const { path, text } of sources) {
+        const observed = text();
+        if (observed.status !== 'present') return unreadable(`${id}: ${observed.status === 'absent' ? `${path} is gone since systemd read it` : observed.reason}`);
+        texts.push({ path, text: observed.value });
+      }
+      return present({
+        name: id, fragmentPath, dropInPaths, mainPid,
+        killMode: one(properties, 'KillMode'),
+        canReload: one(properties, 'CanReload') === 'yes',
+        sources: texts,
+        environmentFiles,
+      });
+    },
+    environment: () => environment.map(({ path, text }) => [path, text?.() ?? unreadable(`${path} is a pattern`)] as const),
+    paths: [...sources, ...environment.filter(({ text }) => text !== undefined)].map(({ path }) => path),
+  };
+}
+
+/** systemd.exec(5): EnvironmentFile= takes shell patterns. */
+const isPattern = (path: string): boolean => /[*?[]/.test(path);
+
+/** "/etc/default/docker (ignore_errors=yes)". */
+function parseEnvironmentFile(line: string): { readonly path: string; readonly optional: boolean } {
+  const [, path, ignore] = /^(.*) \(ignore_errors=(yes|no)\)$/.exec(line) ?? [];
+  return { path: path ?? line, optional: ignore === 'yes' };
+}
+
+/** Files that the daemon's TLS options name: as flags, in daemon.json, and in its default directory. */
+export function tlsPaths({ owner, configPath }: Serving, config: Observed<ConfigFile>): string[] {
+  const flags = parseDaemonFlags(owner.argv.slice(1));
+  const parsed = valueOf(config)?.parsed;
+  const named = ['tlscacert', 'tlscert', 'tlskey'].flatMap((key) => [flagValue(flags, key), parsed?.ok === true ? parsed.value[key] : undefined]);
+  const defaults = owner.home === null ? [] : ['ca.pem', 'cert.pem', 'key.pem'].map((name) => join(owner.home ?? '/', '.docker', name));
+  return [...named.filter((path) => typeof path === 'string' && path.startsWith('/')), ...defaults, dirname(configPath)] as string[];
+}
+
+/** daemon.json, for a daemon that reads one. */
+export function readConfig(round: Round, { podman, configPath }: Serving, parse: (raw: string) => ConfigFile): () => Observed<ConfigFile> {
+  if (podman) return () => unreadable('Podman has no daemon.json');
+  if (!configPath.startsWith('/')) return () => unreadable(`${configPath} is relative to the directory in which the daemon was started`);
+  const text = round.text(configPath);
+  return () => mapObserved(text(), parse);
+}
