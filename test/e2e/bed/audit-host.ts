@@ -10,8 +10,9 @@
  * Of the 16 paths that the benchmark wants audited, 14 exist in a fresh host: not /etc/docker/daemon.json, until a
  * test or a fix writes it, and never /etc/sysconfig/docker, which is Red Hat's. The daemon is /usr/sbin/dockerd, as Debian has it.
  */
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgroupMounts, containerIds, removeCgroups } from './cgroups.ts';
@@ -19,7 +20,7 @@ import { AUDIT } from './layout.ts';
 import { hostMounts, hostRoot, type Suite } from './roots.ts';
 import { currentRun } from './runs.ts';
 import { launch, output, tail, until, type ExecResult } from './shell.ts';
-import { TestHost, type Entry, type EntryOptions } from './test-host.ts';
+import { checkName, TestHost, type Entry, type EntryOptions } from './test-host.ts';
 
 const STATE_FILE = 'host.json';
 const LOCK_TIMEOUT_MS = 300_000;
@@ -28,11 +29,12 @@ const ENGINE_TIMEOUT_MS = 30_000;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * Makes the host's file system in fresh namespaces, and then keeps them alive by sleeping. The sleep runs inside the
- * host's root, so that its descriptors keep nothing of the machine busy.
+ * Makes the host's file system in fresh namespaces, waits until this process has noted down that the host exists, and
+ * then keeps the namespaces alive by sleeping. If this process dies before that, so does the holder.
  */
 const HOLDER_SCRIPT = `
 root=$1 state=$2 name=$3; shift 3
+mkdir -p "$state/upper" "$state/work" "$state/merged" "$state/docker"
 mount -t overlay -o "lowerdir=$root,upperdir=$state/upper,workdir=$state/work" overlay "$state/merged"
 cd "$state/merged"
 mount -t proc proc proc
@@ -65,6 +67,7 @@ pivot_root . old-root
 umount --lazy /old-root
 rmdir /old-root
 echo ready
+read -r noted
 exec sleep infinity
 `;
 
@@ -149,18 +152,16 @@ export class AuditHost extends TestHost {
 
 /** Makes a host and waits until its engine answers. Waits while another audit host exists, but not for ever. */
 export async function upAuditHost({ name, suite = 'bookworm', prepare }: AuditHostOptions): Promise<AuditHost> {
+  checkName(name);
   const root = await hostRoot(suite);
-  await mkdir(AUDIT.directory, { recursive: true });
-  const directory = await mkdtemp(join(AUDIT.directory, `${name}-`));
-  for (const part of ['upper', 'work', 'merged', 'docker']) await mkdir(join(directory, part));
-  // The upper directory's attributes become those of the host's root.
-  await chmod(join(directory, 'upper'), 0o755);
+  const directory = join(AUDIT.directory, `${name}-${randomUUID()}`);
   const mounts = (await hostMounts(root)).flatMap(({ source, target }) => [source, target]);
-  const holder = await startHolder([root.directory, directory, name, ...cgroupMounts(), '--', ...mounts], directory);
-  await removeCrashed();
-  const state: HostState = { name, run: currentRun(), holder, before: await readAudit() };
+  const holder = await startHolder([root.directory, directory, name, ...cgroupMounts(), '--', ...mounts]);
+  await removeCrashed(directory);
+  const state: HostState = { name, run: currentRun(), holder: holder.pid, before: await readAudit() };
   await writeFile(join(directory, STATE_FILE), JSON.stringify(state));
-  const host = new AuditHost(name, directory, holder);
+  holder.release();
+  const host = new AuditHost(name, directory, holder.pid);
   try {
     await output(['auditctl', '-D']);
     await output(['auditctl', '-e', '1']);
@@ -173,8 +174,14 @@ export async function upAuditHost({ name, suite = 'bookworm', prepare }: AuditHo
   return host;
 }
 
-/** Starts the holder, which first takes the machine-wide lock, and gives its pid when the host's file system is complete. */
-async function startHolder(scriptArguments: string[], directory: string): Promise<number> {
+interface Holder {
+  pid: number;
+  /** Lets it live on without this process. */
+  release: () => void;
+}
+
+/** Starts the holder, which first takes the machine-wide lock, and waits until the host's file system is complete. */
+async function startHolder(scriptArguments: string[]): Promise<Holder> {
   await mkdir(dirname(AUDIT.lock), { recursive: true });
   const deadline = Date.now() + LOCK_TIMEOUT_MS;
   for (let waiting = false; ; waiting = true) {
@@ -193,16 +200,16 @@ async function startHolder(scriptArguments: string[], directory: string): Promis
       holder.once('error', reject);
     });
     if (code === 'ready' && holder.pid !== undefined) {
-      // From here on it only sleeps, also when this process is gone.
-      holder.stdin.destroy();
-      holder.stdout.destroy();
-      holder.stderr.destroy();
-      holder.unref();
-      return holder.pid;
+      const release = (): void => {
+        holder.stdin.end('noted\n');
+        holder.stdout.destroy();
+        holder.stderr.destroy();
+        holder.unref();
+      };
+      return { pid: holder.pid, release };
     }
     const others = (await listAuditHosts()).map((entry) => entry.name).join(', ');
     if (code !== LOCK_CONFLICT || Date.now() > deadline) {
-      await rm(directory, { recursive: true });
       throw new Error(
         code === LOCK_CONFLICT
           ? `the machine's audit rules are in use by another audit host (${others}); to remove it: npm run host -- down NAME`
@@ -224,10 +231,13 @@ async function remove(directory: string, { holder, before }: HostState): Promise
   await rm(directory, { recursive: true });
 }
 
-/** Removes what hosts left whose holder was killed. Only the process whose host has the lock may call it. */
-async function removeCrashed(): Promise<void> {
-  for (const { directory, state } of await states()) {
-    if (!isInside(state.holder, directory)) await remove(directory, state);
+/** Removes what is left of all other hosts: only one can be alive, and the caller has the lock. */
+async function removeCrashed(alive: string): Promise<void> {
+  for (const directory of await hostDirectories()) {
+    if (directory === alive) continue;
+    const state = await readState(directory);
+    if (state === undefined) await rm(directory, { recursive: true });
+    else await remove(directory, state);
   }
 }
 
@@ -318,11 +328,12 @@ async function readState(directory: string): Promise<HostState | undefined> {
   }
 }
 
+async function hostDirectories(): Promise<string[]> {
+  return (await readdir(AUDIT.directory).catch(() => [])).map((entry) => join(AUDIT.directory, entry));
+}
+
 async function states(): Promise<{ directory: string; state: HostState }[]> {
-  const entries = await readdir(AUDIT.directory).catch(() => []);
-  const found = await Promise.all(
-    entries.map(async (entry) => ({ directory: join(AUDIT.directory, entry), state: await readState(join(AUDIT.directory, entry)) })),
-  );
+  const found = await Promise.all((await hostDirectories()).map(async (directory) => ({ directory, state: await readState(directory) })));
   return found.flatMap(({ directory, state }) => (state === undefined ? [] : [{ directory, state }]));
 }
 

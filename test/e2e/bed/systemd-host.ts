@@ -5,7 +5,7 @@ import { cgroupMounts, containerIds, removeCgroups } from './cgroups.ts';
 import { docker, dockerCommand, enginePid, hostImage, withEngine } from './engine.ts';
 import { hostMounts, hostRoot, type Suite } from './roots.ts';
 import { tail, until } from './shell.ts';
-import { TestHost, type Entry, type EntryOptions } from './test-host.ts';
+import { checkName, TestHost, type Entry, type EntryOptions } from './test-host.ts';
 
 const RUN_LABEL = 'docker-harden-e2e.run';
 const BOOT_TIMEOUT_MS = 60_000;
@@ -58,6 +58,7 @@ function mountSource(destination: string): string {
 
 /** Boots a host and waits until its engine answers and systemd has nothing more to start. */
 export async function upSystemdHost({ name, suite = 'bookworm', prepare }: SystemdHostOptions): Promise<SystemdHost> {
+  checkName(name);
   const run = currentRun();
   // Test runs that go on at the same time may choose the same names; a person means the one name.
   const container = run === HAND ? name : `${name}.${run}`;
@@ -80,7 +81,11 @@ export async function upSystemdHost({ name, suite = 'bookworm', prepare }: Syste
       ...init,
     ];
     const { code, stderr } = await docker(args);
-    if (code !== 0) throw new Error(`host ${name}: ${stderr.trim()}\nTo remove a host of this name: npm run host -- down ${container}`);
+    if (code === 0) return;
+    if (stderr.includes('is already in use')) throw new Error(`there is a host ${container}; to remove it: npm run host -- down ${container}`);
+    // It may have been made all the same, and only not started.
+    await docker(['rm', '--force', '--volumes', container]);
+    throw new Error(`host ${name}: ${stderr.trim()}`);
   });
   const host = await attach(container);
   if (prepare !== undefined) {

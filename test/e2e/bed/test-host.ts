@@ -34,6 +34,11 @@ export interface EntryOptions {
   tty: boolean;
 }
 
+/** Throws unless a name can be a host name, and with it part of a container's and a directory's name. */
+export function checkName(name: string): void {
+  if (!/^[a-z0-9][a-z0-9-]{0,40}$/.test(name)) throw new Error(`"${name}" cannot be the name of a host: use small letters, digits and dashes`);
+}
+
 /** A Debian host with a Docker engine of its own, on which the built `harden` is a command. */
 export abstract class TestHost {
   readonly name: string;
