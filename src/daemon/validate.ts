@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Json, JsonObject } from '../model.ts';
 import { flagValue } from './flags.ts';
 import type { DaemonFlag } from './flags.ts';
@@ -195,12 +196,20 @@ function valueProblems(config: JsonObject): ConfigProblem[] {
     const value = own(config, key);
     if (typeof value === 'string' && value !== '' && !choices.includes(value)) found.push(problem('fatal', key, `"${key}" is ${show(value)}.`, `write ${choices.map(show).join(' or ')}`));
   }
-  const labels = own(config, 'labels');
-  for (const label of Array.isArray(labels) ? labels : []) {
-    if (typeof label === 'string' && !label.includes('=')) found.push(problem('fatal', 'labels', `The label ${show(label)} has no value.`, 'write it as "name=value"'));
+  for (const key of ['labels', 'node-generic-resources']) {
+    for (const item of texts(own(config, key))) {
+      if (!item.includes('=')) found.push(problem('fatal', key, `${show(item)} in "${key}" has no value.`, 'write it as "name=value"'));
+    }
+  }
+  for (const key of ['dns', 'ip', 'default-gateway', 'default-gateway-v6', 'host-gateway-ips']) {
+    for (const address of texts(own(config, key))) {
+      if (address !== '' && isIP(address.trim()) === 0) found.push(problem('fatal', key, `"${key}" holds ${show(address)}, which is no IP address.`, 'write an IP address'));
+    }
   }
   return found;
 }
+
+const texts = (value: Json | undefined): string[] => (Array.isArray(value) ? value : [value]).filter((item) => typeof item === 'string');
 
 const MOST = 2 ** 31 - 1;
 const RANGES: Readonly<Record<string, readonly [number, number]>> = {
