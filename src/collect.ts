@@ -20,6 +20,8 @@ import { absent, mapObserved, present, unreadable, valueOf } from './model.ts';
 import { readStartedWith, startedWithPath } from './started-with.ts';
 import { TOOL } from './version.ts';
 
+export { exportSnapshot, loadSnapshot } from './snapshot.ts';
+
 export interface CollectOptions {
   /** --docker-host; else DOCKER_HOST, the docker context, the local socket. */
   readonly dockerHost?: string;
