@@ -19,7 +19,7 @@ export interface VerifyRequest {
 const keyOf = ({ check, target }: { readonly check: string; readonly target: Target }): string => `${check}\0${target.kind}\0${target.id}`;
 const holds = (outcome: Outcome | null): boolean => outcome === null || outcome === 'pass' || outcome === 'na';
 
-function judgePromise(promise: Promised, after: Finding | undefined, state: ChangeState): Pick<VerifiedFinding, 'state' | 'reason'> {
+function judgePromise(after: Finding | undefined, state: ChangeState): Pick<VerifiedFinding, 'state' | 'reason'> {
   if (state === 'failed' || state === 'skipped') return { state: 'failed', reason: after?.message ?? 'the change was not made' };
   if (state === 'reverted') return { state: 'reverted', reason: after?.message ?? 'the change was taken back' };
   if (holds(after?.outcome ?? null)) return { state: 'fixed', reason: after?.message ?? 'no such target any more' };
@@ -39,7 +39,7 @@ export function verify({ before, after, promises, stateOf }: VerifyRequest): Ver
     const finding = now.get(keyOf(promise));
     return {
       check: promise.check, target: promise.target, before: earlier.get(keyOf(promise)) ?? null, after: finding?.outcome ?? null,
-      ...judgePromise(promise, finding, stateOf?.(promise) ?? 'applied'),
+      ...judgePromise(finding, stateOf?.(promise) ?? 'applied'),
     };
   });
   for (const finding of after) {

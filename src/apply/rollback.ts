@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
 import { takeBaseline } from '../health.ts';
 import type { FileSnapshot } from '../host/port.ts';
-import type { BackupRef, RunRecord } from '../journal.ts';
+import type { RunRecord } from '../journal.ts';
 import { createRun, listRuns, markRolledBack, readBackup, readRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
 import type { Json, JsonObject } from '../model.ts';
@@ -38,7 +38,7 @@ const digest = (content: Buffer): string => createHash('sha256').update(content)
 async function fileUndo(session: Session, run: RunRecord, entry: JsonObject): Promise<FileUndo> {
   const before = object(entry.before);
   const made = Array.isArray(entry.made) ? entry.made.filter((path) => typeof path === 'string') : [];
-  return { path: text(entry.path), before: before === null ? null : await readBackup(session.stateDir, run.runId, before as BackupRef, session.writer), made };
+  return { path: text(entry.path), before: before === null ? null : await readBackup(session.stateDir, run.runId, before, session.writer), made };
 }
 
 /** Everything that a run did or began, from its journal. */

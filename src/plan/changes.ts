@@ -99,7 +99,7 @@ function contentAfter(planned: readonly PlannedEdit[], before: string | null, fa
   const rules = ofKind(planned, 'auditRule');
   if (rules.length > 0) return auditDropIn(rules, facts, policy.parameters.audit?.style ?? auditStyle(facts), before);
   const directories = ofKind(planned, 'runDirectory');
-  if (directories.length > 0) return tmpfilesDropIn(directories);
+  if (directories.length > 0) return tmpfilesDropIn(directories, before);
   const settings = ofKind(planned, 'unitDropIn');
   if (settings.length > 0) return unitDropIn(settings, before);
   const splices = ofKind(planned, 'spliceText');

@@ -1,8 +1,9 @@
 import { predictAudit } from '../audit/render.ts';
 import { parseConfigFile } from '../daemon/json-edit.ts';
-import { daemonSetting } from '../daemon/settings.ts';
-import { splitExecStart } from '../daemon/unit.ts';
-import type { Change, EngineInfo, Facts, FileStat, Json, NetworkFacts, Observed } from '../model.ts';
+import { configAtStart, daemonSetting } from '../daemon/settings.ts';
+import { commandLine } from '../daemon/unit.ts';
+import { unitDropInPath } from '../managed.ts';
+import type { Change, EngineInfo, Facts, FileStat, Json, NetworkFacts, Observed, UnitFacts } from '../model.ts';
 import { mapObserved, present, valueOf } from '../model.ts';
 
 const LATER_MS = 1_000;
@@ -27,22 +28,19 @@ function predictFiles(facts: Facts, changes: readonly Change[], changedAtMs: num
   return files;
 }
 
-/** argv of the daemon once its changed command line is in force: words that the old line has and the new one lacks are exchanged in order. */
-function predictArgv(argv: readonly string[], changes: readonly Change[]): readonly string[] {
-  let result = [...argv];
-  for (const { before, after } of changes.filter(({ activations }) => activations.includes('systemdReload'))) {
-    const old = splitExecStart(before?.content ?? '');
-    const next = splitExecStart(after.content ?? '');
-    const gone = old.filter((word) => !next.includes(word));
-    const come = next.filter((word) => !old.includes(word));
-    result = result.flatMap((word) => {
-      const index = gone.indexOf(word);
-      if (index === -1) return [word];
-      const replacement = come[index];
-      return replacement === undefined ? [] : [replacement];
-    });
-  }
-  return result;
+/** The unit as systemd will read it: changed texts, and a drop-in of ours behind the others (its name sorts last). */
+function predictUnit(unit: UnitFacts, texts: ReadonlyMap<string, string>): UnitFacts {
+  const sources = unit.sources.map((source) => ({ ...source, text: texts.get(source.path) ?? source.text }));
+  const own = unitDropInPath(unit.name);
+  const text = texts.get(own);
+  if (text === undefined || sources.some(({ path }) => path === own)) return { ...unit, sources };
+  return { ...unit, sources: [...sources, { path: own, text }], dropInPaths: [...unit.dropInPaths, own] };
+}
+
+/** argv of the next daemon process, as its unit and environment files say; the running one's where they cannot say it. */
+function predictArgv(argv: readonly string[], predicted: Facts): readonly string[] {
+  const line = valueOf(commandLine(predicted));
+  return line === undefined ? argv : [...argv.slice(0, 1), ...line.words.map(({ text }) => text)];
 }
 
 /** GET /info after the daemon has read its configuration again. What only a restart changes is guarded by `restarted`. */
@@ -56,6 +54,7 @@ function predictInfo(info: EngineInfo, facts: Facts, restarted: boolean): Engine
   const loopback = info.insecureRegistries.filter((registry) => /^(127\.|::1)/.test(registry));
   const option = (name: string, on: boolean): string[] => [...info.securityOptions.filter((text) => !text.startsWith(`name=${name}`)), ...(on ? [`name=${name}`] : [])];
   const seccomp = next('seccomp-profile');
+  const logDriver = next('log-driver');
   return {
     ...info,
     liveRestore: reloads('live-restore') && typeof liveRestore === 'boolean' ? liveRestore : info.liveRestore,
@@ -64,7 +63,7 @@ function predictInfo(info: EngineInfo, facts: Facts, restarted: boolean): Engine
     authorizationPlugins: strings(next('authorization-plugins')),
     debug: reloads('debug') && typeof next('debug') === 'boolean' ? next('debug') === true : info.debug,
     ...(restarted ? {
-      loggingDriver: typeof next('log-driver') === 'string' ? String(next('log-driver')) : info.loggingDriver,
+      loggingDriver: typeof logDriver === 'string' ? logDriver : info.loggingDriver,
       experimental: next('experimental') === true,
       securityOptions: [
         ...option('no-new-privileges', next('no-new-privileges') === true).filter((text) => !text.startsWith('name=seccomp')),
@@ -102,19 +101,15 @@ export function predict(facts: Facts, changes: readonly Change[]): Facts {
   };
 
   const files = predictFiles(facts, changes, Date.parse(changedAt));
-  const withFiles: Facts = {
+  const configured: Facts = {
     ...facts,
     files,
     daemon: {
       ...facts.daemon,
       config,
-      startedWith: restarted ? config : facts.daemon.startedWith ?? facts.daemon.config,
-      process: mapObserved(facts.daemon.process, (process) => restarted
-        ? { ...process, startedAt: later(changedAt, LATER_MS), argv: predictArgv(process.argv, changes) } : process),
+      startedWith: restarted ? config : configAtStart(facts),
       environmentFiles: Object.fromEntries(Object.entries(facts.daemon.environmentFiles).map(([path, text]) => [path, replaceText(text, path)])),
-      unit: mapObserved(facts.daemon.unit, (unit) => ({
-        ...unit, sources: unit.sources.map((source) => ({ ...source, text: texts.get(source.path) ?? source.text })),
-      })),
+      unit: mapObserved(facts.daemon.unit, (unit) => predictUnit(unit, texts)),
       socketUnit: mapObserved(facts.daemon.socketUnit, (unit) => {
         const dropIn = changes.find(({ kind, path }) => kind === 'unit-drop-in' && path.includes('/docker.socket.d/'))?.after.content ?? '';
         const setting = (name: string): string | undefined => new RegExp(`^${name}=(.+)$`, 'm').exec(dropIn)?.[1];
@@ -125,6 +120,14 @@ export function predict(facts: Facts, changes: readonly Change[]): Facts {
           group: setting('SocketGroup') ?? unit.group,
         };
       }),
+    },
+  };
+  const withFiles: Facts = !restarted ? configured : {
+    ...configured,
+    daemon: {
+      ...configured.daemon,
+      process: mapObserved(configured.daemon.process, (process) =>
+        ({ ...process, startedAt: later(changedAt, LATER_MS), argv: predictArgv(process.argv, configured) })),
     },
   };
   const rules = changes.find(({ kind }) => kind === 'audit-rules')?.after.content ?? null;
