@@ -25,6 +25,8 @@ export interface Facts {
   readonly containers: Observed<readonly ContainerFacts[]>;
   readonly images: Observed<readonly ImageFacts[]>;
   readonly networks: Observed<readonly NetworkFacts[]>;
+  /** Names of volumes (GET /volumes); missing in a snapshot that did not ask. */
+  readonly volumes?: Observed<readonly string[]>;
 }
 
 export type ServiceManager = 'systemd' | 'sysvinit' | 'none';
@@ -194,18 +196,34 @@ export interface AuditFacts {
   readonly loaded: Observed<readonly AuditRule[]>;
   /** What the next boot loads, in load order: the merged order of rules.d/*.rules, or audit.rules where augenrules is missing. */
   readonly persistent: Observed<readonly AuditRule[]>;
+  /** Whether the next boot's rules are made from rules.d; false also where audit.rules is written by hand. */
   readonly augenrules: boolean;
+  /** The first persistent line at which loading ends (auditctl -R stops at an error unless -c or -i came before): nothing after it is loaded. */
+  readonly stop?: { readonly source: AuditSource; readonly reason: string };
+  /** The first -c or -i: errors after it do not end the load. */
+  readonly continuesFrom?: AuditSource;
+  /** The value of the last persistent -e. */
+  readonly bootEnabled?: 0 | 1 | 2;
 }
 
-/** One audit rule: a watch (-w) or a syscall rule on a path (-a … -F path= / -F dir=). Rules about anything else are not kept. */
+export interface AuditSource {
+  readonly path: string;
+  readonly line: number;
+}
+
+/**
+ * One audit rule: a watch (-w), a syscall rule on a path (-a … -F path= / -F dir=), or one that names no path and keeps
+ * records from being made (never, task, exclude, filesystem). Rules about anything else are not kept.
+ */
 export interface AuditRule {
   readonly text: string;
   /** Where a persistent rule stands. */
-  readonly source?: { readonly path: string; readonly line: number };
+  readonly source?: AuditSource;
   readonly action: 'always' | 'never' | 'possible';
   readonly list: string;
-  /** `watch`: -w, a file or a directory with all below it. `path`: one inode. `dir`: recursive. */
-  readonly match: 'watch' | 'path' | 'dir';
+  /** `watch`: -w, a file or a directory with all below it. `path`: one inode. `dir`: recursive. `any`: no path. */
+  readonly match: 'watch' | 'path' | 'dir' | 'any';
+  /** Empty for `any`. */
   readonly path: string;
   /** Subset of "rwxa", in that order. */
   readonly perms: string;
