@@ -44,7 +44,10 @@ export interface RawContainer {
   readonly raw: Observed<JsonObject>;
 }
 
-/** The reads that a scan needs, as the engine's raw JSON. Each throws EngineError; `containers` only when the list itself fails. */
+/**
+ * The reads that a scan needs, as the engine's raw JSON, and what a restart of the daemon leaves to do. Each throws EngineError;
+ * `containers` only when the list itself fails.
+ */
 export interface Engine {
   readonly endpoint: Endpoint;
   version(): Promise<JsonObject>;
@@ -53,6 +56,8 @@ export interface Engine {
   containers(): Promise<readonly RawContainer[]>;
   images(): Promise<Json>;
   networks(): Promise<Json>;
+  /** Starts a container; fine when it runs. */
+  startContainer(id: string): Promise<void>;
   close(): void;
 }
 
@@ -108,6 +113,13 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     },
     images: async () => expectList(await ask((docker) => docker.listImages())),
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
+    startContainer: async (id) => {
+      try {
+        await ask((docker) => docker.getContainer(id).start());
+      } catch (error) {
+        if (statusOf(error) !== 304) throw error;
+      }
+    },
     close: () => agent.destroy(),
   };
 }
@@ -265,8 +277,8 @@ function engineError(error: unknown, endpoint: Endpoint): EngineError {
     return make(`the engine at ${url} speaks TLS only`, 'Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of its certificates.');
   }
   if (status !== undefined) {
-    const hint = status === 401 || status === 403 ? 'An authorization plugin or a proxy in front of the engine refuses this read; allow it.' : "The engine's log says more.";
-    return make(`the engine at ${url} refused a read: ${message}`, hint);
+    const hint = status === 401 || status === 403 ? 'An authorization plugin or a proxy in front of the engine refuses this request; allow it.' : "The engine's log says more.";
+    return make(`the engine at ${url} refused a request: ${message}`, hint);
   }
   switch (code) {
     case 'ENOENT':
