@@ -105,6 +105,10 @@ function runDirectory(stateDir: string, runId: string): string {
 
 const journalPath = (directory: string): string => join(directory, 'journal.jsonl');
 
+/** ASCII only: cut anywhere, it is still text that a reader can decode. */
+const line = (value: object): string =>
+  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** Starts a run: its directory, its plan (null for a rollback) and the journal's header, all durable when this resolves. */
 export async function createRun(stateDir: string, writer: HostWriter, header: RunHeader, plan: object | null): Promise<Run> {
   const directory = runDirectory(stateDir, header.runId);
@@ -112,7 +116,7 @@ export async function createRun(stateDir: string, writer: HostWriter, header: Ru
   if (made.length < 2) throw new HostError(`the run ${header.runId} exists already`);
   for (const path of made) await writer.setMetadata(path, { mode: 0o700, ...owner() });
   if (plan !== null) await writer.replace(join(directory, 'plan.json'), Buffer.from(`${JSON.stringify(plan)}\n`), { mode: 0o600, ...owner() });
-  await writer.append(journalPath(directory), JSON.stringify(header));
+  await writer.append(journalPath(directory), line(header));
   return runAt(directory, header.runId, writer, { seq: 0, backups: 0 });
 }
 
@@ -133,7 +137,7 @@ function runAt(directory: string, runId: string, writer: HostWriter, last: { rea
   let { seq, backups } = last;
   type Unstamped = JournalEntry extends infer Entry ? (Entry extends JournalEntry ? Omit<Entry, 'at'> : never) : never;
   const write = (entry: Unstamped): Promise<void> =>
-    writer.append(journalPath(directory), JSON.stringify({ ...entry, at: new Date().toISOString() } satisfies JournalEntry));
+    writer.append(journalPath(directory), line({ ...entry, at: new Date().toISOString() } satisfies JournalEntry));
   // The overloads say that null comes back for null only.
   const backup = (async (snapshot: FileSnapshot | null) => {
     if (snapshot === null) return null;
@@ -164,7 +168,7 @@ const owner = (): { uid: number; gid: number } => ({ uid: process.geteuid?.() ??
 /** Notes in the journal of `runId` that the run `by` has undone it. */
 export async function markRolledBack(stateDir: string, runId: string, by: string, writer: HostWriter): Promise<void> {
   const entry: JournalEntry = { type: 'rolledBack', at: new Date().toISOString(), by };
-  await writer.append(journalPath(runDirectory(stateDir, runId)), JSON.stringify(entry));
+  await writer.append(journalPath(runDirectory(stateDir, runId)), line(entry));
 }
 
 /**
@@ -240,7 +244,7 @@ async function readJournal(stateDir: string, runId: string, reader: HostReader):
   // What follows the last newline is a torn line or nothing.
   const lines = text.value.split('\n').slice(0, -1);
   if (lines.length === 0) return null;
-  const damaged = (line: number): HostError => new HostError(`${path} is damaged in line ${line}. Compare the host with the backups beside it by hand`);
+  const damaged = (number: number): HostError => new HostError(`${path} is damaged in line ${number}. Compare the host with the backups beside it by hand`);
   const header = parseObject(lines[0] ?? '');
   if (header === null || !isHeader(header, runId)) throw damaged(1);
   const entries = lines.slice(1).map((line, index) => {
