@@ -1,5 +1,3 @@
-import { applyEdits, parseTree } from 'jsonc-parser';
-import type { Edit, Node } from 'jsonc-parser';
 import type { Json } from './model.ts';
 
 /** What stands in place of a secret. */
@@ -16,8 +14,10 @@ const PUBLIC_NAME = /^(authorization-plugins?|authorizationPlugins|tlskey|syslog
 
 const isSecretName = (name: string): boolean => SECRET_NAME.test(name) && !PUBLIC_NAME.test(name);
 
-/** user:password@ of a URL, also where the rest is no valid URL; the user alone may be a token. */
-const URL_USERINFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'\\]*@/gi;
+/** user:password@ of a URL, up to the last "@" of the word, because passwords hold "/" and "@" unescaped; the user alone may be a token. */
+const URL_USERINFO = /([a-z][a-z0-9+.-]*:\/\/)(?:\\"|[^\s"])*@/gi;
+/** The same for a string that is all URL, where quotes and blanks belong to it too. */
+const WHOLE_URL_USERINFO = /^([a-z][a-z0-9+.-]*:\/\/)[\s\S]*@/i;
 
 /** An Authorization header or what follows one, and the secret part of a URL's query. */
 const AUTHORIZATION = /\b(authorization["']?\s*[:=]\s*["']?)(?!\*\*\*)[^"'\r\n]+/gi;
@@ -57,7 +57,7 @@ function maskAssignments(text: string): string {
 /** A string as the member `name` of an object; null: an element of a list. */
 function maskString(name: string | null, value: string): string {
   if (name !== null && isSecretName(name)) return value === '' ? value : MASK;
-  return maskSecretsInText(value);
+  return maskSecretsInText(value.replace(WHOLE_URL_USERINFO, `$1${MASK}@`));
 }
 
 /** A JSON value with secrets masked, by the names of its members and by what its strings look like. Under a secret's name everything is. */
@@ -74,55 +74,62 @@ function maskMember(name: string | null, value: Json): Json {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [maskSecretsInText(key), maskMember(inherited ?? key, member)]));
 }
 
+/** Strings (closed or not), comments, punctuation, and whatever else stands together. */
+const TOKEN = /"(?:[^"\\\r\n]|\\.)*"?|'[^'\r\n]*'?|\/\/[^\r\n]*|\/\*[\s\S]*?(?:\*\/|$)|[{}[\],:]|[^\s{}[\],:"']+/g;
+
+function parsed(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a token that is no punctuation says, quotes and escapes taken off. */
+function wordOf(token: string): string {
+  const value = token.startsWith('"') ? parsed(token) : undefined;
+  return typeof value === 'string' ? value : token.replace(/^["']|["']$/g, '');
+}
+
 /**
  * The text of a JSON file with the secrets in it masked and its layout kept, so that two masked texts make the diff that the two
- * texts would. What is not JSON is masked as free text.
+ * texts would. Works token by token, so that a file that cannot be parsed lets nothing through either.
  */
 export function maskSecretsInJsonText(text: string): string {
-  let valid = true;
-  try {
-    JSON.parse(text);
-  } catch {
-    valid = false;
-  }
-  const root = valid ? parseTree(text) : undefined;
-  if (root === undefined) return maskBrokenJson(text);
-  const edits: Edit[] = [];
-  collect(root, null, edits);
-  return applyEdits(text, edits);
-}
-
-/** Members are masked by name even where the file cannot be parsed. */
-function maskBrokenJson(text: string): string {
-  const named = text.replace(/(["'])([^"'\r\n]*)\1(\s*:\s*)("(?:[^"\\\r\n]|\\.)*"?|'[^'\r\n]*'?|[^\s,}\]]+)/g, (match: string, quote: string, name: string, colon: string) =>
-    (isSecretName(name) ? `${quote}${name}${quote}${colon}"${MASK}"` : match));
-  return maskSecretsInText(named);
-}
-
-function collect(node: Node, name: string | null, edits: Edit[]): void {
-  const replace = (masked: Json): void => {
-    edits.push({ offset: node.offset, length: node.length, content: JSON.stringify(masked) });
-  };
-  const [first, second] = node.children ?? [];
-  switch (node.type) {
-    case 'property':
-      if (first !== undefined) collect(first, null, edits);
-      if (first !== undefined && second !== undefined) collect(second, name ?? (isSecretName(first.value as string) ? first.value as string : null), edits);
-      return;
-    case 'string': {
-      const value = node.value as string;
-      const masked = maskString(name, value);
-      if (masked !== value) replace(masked);
-      return;
+  const tokens = [...text.matchAll(TOKEN)];
+  const enclosing: boolean[] = [];
+  let named = false;
+  let result = '';
+  let end = 0;
+  for (const [i, match] of tokens.entries()) {
+    const [token] = match;
+    let shown = token;
+    if (token === '{' || token === '[') {
+      enclosing.push(named || enclosing.at(-1) === true);
+      named = false;
+    } else if (token === '}' || token === ']') {
+      enclosing.pop();
+      named = false;
+    } else if (token === ',') {
+      named = false;
+    } else if (/^\/[/*]/.test(token)) {
+      shown = maskSecretsInText(token);
+    } else if (token !== ':') {
+      const word = wordOf(token);
+      const isName = tokens[i + 1]?.[0] === ':';
+      const secret = named || enclosing.at(-1) === true;
+      if (isName) named = isSecretName(word);
+      const masked = isName ? maskSecretsInText(word) : maskValue(token, word, secret);
+      if (masked !== word) shown = JSON.stringify(masked);
     }
-    case 'number':
-      if (name !== null) replace(MASK);
-      return;
-    case 'array':
-    case 'object':
-      for (const child of node.children ?? []) collect(child, name, edits);
-      return;
-    case 'boolean':
-    case 'null':
+    result += text.slice(end, match.index) + shown;
+    end = match.index + token.length;
   }
+  result += text.slice(end);
+  return parsed(text) === undefined ? maskSecretsInText(result) : result;
+}
+
+function maskValue(token: string, word: string, secret: boolean): string {
+  if (!secret) return maskString(null, word);
+  return word === '' || ['true', 'false', 'null'].includes(token) ? word : MASK;
 }

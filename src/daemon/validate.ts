@@ -143,6 +143,11 @@ const LOG_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   syslog: [...LABELLED, 'syslog-address', 'syslog-facility', 'syslog-format', 'syslog-tls-ca-cert', 'syslog-tls-cert', 'syslog-tls-key', 'syslog-tls-skip-verify'],
 };
 
+/** Options that engines before the one named refuse; where only the refusing 26.1 was tried, the next engine. */
+const LOG_OPTION_SINCE: Readonly<Record<string, string>> = {
+  'awslogs-create-stream': '27.0', 'awslogs-format': '23.0', 'fluentd-async-reconnect-interval': '23.0', 'fluentd-read-timeout': '29.0', 'fluentd-write-timeout': '27.0',
+};
+
 const ANY_DRIVER = new Set(['mode', 'max-buffer-size', 'cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress']);
 
 function logProblems(config: JsonObject, context: ValidationContext): ConfigProblem[] {
@@ -150,9 +155,11 @@ function logProblems(config: JsonObject, context: ValidationContext): ConfigProb
   const options = inForce(config, 'log-opts', context);
   if (typeof driver !== 'string' || !isObject(options)) return [];
   const known = Object.hasOwn(LOG_OPTIONS, driver) ? LOG_OPTIONS[driver] : undefined;
-  const foreign = known === undefined ? [] : Object.keys(options).filter((option) => !known.includes(option) && !ANY_DRIVER.has(option));
+  const tooNew = (option: string): boolean => Object.hasOwn(LOG_OPTION_SINCE, option) && (compareEngines(context.engineVersion, LOG_OPTION_SINCE[option] ?? '') ?? 0) < 0;
+  const foreign = known === undefined ? [] : Object.keys(options).filter((option) => (!known.includes(option) && !ANY_DRIVER.has(option)) || tooNew(option));
   const foreignProblems = foreign.map((option) => problem('fatal', 'log-opts',
-    `"${option}" in "log-opts" is no option of the log driver ${driver}.`, `remove it, or replace "log-opts" as a whole when the driver changes`));
+    `"${option}" in "log-opts" is no option of the log driver ${driver} of engine ${context.engineVersion}.`,
+    'remove it, or replace "log-opts" as a whole when the driver changes'));
   const mode = own(options, 'mode') ?? 'blocking';
   return [
     ...foreignProblems,

@@ -1,0 +1,46 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { maskJson, maskSecretsInJsonText, maskSecretsInText } from '../src/mask.ts';
+
+const SECRET = 'hunter2-Zq9xW7';
+
+describe('masking', () => {
+  it.each([
+    ['{"log-opts": {"splunk-token": "S", "splunk-url": "https://x"}}', '{"log-opts": {"splunk-token": "***", "splunk-url": "https://x"}}'],
+    ['{\n\t"http-proxy": "http://u:S@proxy:3128", "no-proxy": "x"\n}', '{\n\t"http-proxy": "http://***@proxy:3128", "no-proxy": "x"\n}'],
+    ['{"registry-mirrors": ["https://S@mirror", "https://m"]}', '{"registry-mirrors": ["https://***@mirror", "https://m"]}'],
+    ['{"auths": {"r": {"auth": "S"}}, "credentials": {"a": ["S", 7]}}', '{"auths": {"r": {"auth": "***"}}, "credentials": {"a": ["***", "***"]}}'],
+    ['{"headers": "Authorization: Bearer S"}', '{"headers": "Authorization: ***"}'],
+    ['{"labels": ["token=S", "team=a"], "exec-opts": ["native.cgroupdriver=systemd"]}', '{"labels": ["token=***", "team=a"], "exec-opts": ["native.cgroupdriver=systemd"]}'],
+    ['{"authorization-plugins": ["opa"], "tlskey": "/etc/docker/key.pem", "icc": false}', '{"authorization-plugins": ["opa"], "tlskey": "/etc/docker/key.pem", "icc": false}'],
+    ['{"https-proxy": "http://u:a/b@S@proxy:1"}', '{"https-proxy": "http://***@proxy:1"}'],
+    ['{"splunk-token": "S",', '{"splunk-token": "***",'],
+    ['{"tok\\u0065n": "S"}', '{"tok\\u0065n": "***"}'],
+  ])('%s', (text, expected) => {
+    expect(maskSecretsInJsonText(text.replaceAll('S"', `${SECRET}"`).replaceAll('S@', `${SECRET}@`))).toBe(expected);
+  });
+
+  it.each([
+    ['ExecStart=/usr/bin/dockerd --log-opt splunk-token=S --icc=false', 'ExecStart=/usr/bin/dockerd --log-opt splunk-token=*** --icc=false'],
+    ['Environment="HTTP_PROXY=http://u:S@p:1" "API_TOKEN=S"', 'Environment="HTTP_PROXY=http://***@p:1" "API_TOKEN=***"'],
+    ['DOCKER_OPTS="--label password=S -D"', 'DOCKER_OPTS="--label password=*** -D"'],
+    ["DB_PASSWORD='S S'", "DB_PASSWORD='***'"],
+  ])('%s', (text, expected) => {
+    expect(maskSecretsInText(text.replace(/S(?=[\s"'@]|$)/g, SECRET))).toBe(expected);
+  });
+
+  it('never lets a secret through, and keeps the lines', () => {
+    const secret = fc.stringMatching(/^[A-Za-z0-9!#$%^&*()_+{}|<>?~`.,:;'"\\ -]{6,20}$/).map((text) => `${text}Zq9xW7`);
+    const name = fc.constantFrom('splunk-token', 'MYSQL_PASSWORD', 'clientSecret', 'api_key', 'auth', 'awslogs-credentials', 'proxy-password');
+    fc.assert(fc.property(secret, name, fc.constantFrom(0, 2, '\t'), (text, key, indent) => {
+      const value = { icc: false, a: { [key]: text, list: [{ [key]: [text] }] }, 'http-proxy': `http://u:${encodeURIComponent(text)}@h:1/` };
+      const written = JSON.stringify(value, null, indent);
+      const masked = maskSecretsInJsonText(written);
+      expect(masked).not.toContain('Zq9xW7');
+      expect(masked.split('\n')).toHaveLength(written.split('\n').length);
+      expect(JSON.parse(masked)).toEqual(maskJson(value));
+      expect(maskSecretsInJsonText(masked)).toBe(masked);
+      expect(maskSecretsInJsonText(written.slice(0, -1))).not.toContain('Zq9xW7');
+    }));
+  });
+});
