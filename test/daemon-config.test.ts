@@ -36,6 +36,18 @@ describe('daemon.json as dockerd starts with it', () => {
   });
 });
 
+describe('log-opts as dockerd starts with them', () => {
+  interface Case { readonly driver: string; readonly options: JsonObject; readonly [engine: string]: Json }
+  const { cases } = JSON.parse(readFileSync(new URL('../fixtures/raw/daemon/log-options.json', import.meta.url), 'utf8')) as { readonly cases: readonly Case[] };
+  // What a plugin takes is not known, nor whether it is there.
+  const builtIn = cases.filter(({ driver }) => driver !== 'nosuchdriver');
+  const runs = builtIn.flatMap(({ driver, options, ...engines }) => Object.entries(engines).map(([engineVersion, result]) => ({ driver, options, engineVersion, result })));
+  it.each(runs)('$driver $options on $engineVersion', ({ driver, options, engineVersion, result }) => {
+    const found = validateConfig({ 'log-driver': driver, 'log-opts': options }, { engineVersion, flags: [], swarmActive: false });
+    expect(found.some(({ severity }) => severity === 'fatal')).toBe(result !== 'loaded');
+  });
+});
+
 const context = { engineVersion: '26.1.5', flags: [], swarmActive: false };
 
 describe('validateConfig', () => {
