@@ -4,7 +4,7 @@ import type { Facts, Json, Observed, Verdict } from '../src/model.ts';
 import { mapObserved, present, unreadable } from '../src/model.ts';
 import { DAEMON, manual, na, pass, pendingWarn, unknown, warn } from './verdict.ts';
 
-export const RESTART = 'a restart of the daemon';
+const RESTART = 'a restart of the daemon';
 export const RELOAD = 'a reload of the daemon';
 
 /** Something that the daemon is told in its configuration: what its next start will use, and what the running one uses. */
@@ -80,7 +80,8 @@ export function judgeInForce<T>(configured: Observed<InForce<T>>, rule: Rule<T>)
     return [unknown(DAEMON, `The next start of the daemon will be right, but what the running one uses is not known: ${reason}`)];
   }
   if (judgedNow === 'warn') {
-    return [pendingWarn(DAEMON, `${rule.says(now.value)}: the configuration is right, but not in force yet`, null, rule.waitsFor ?? RESTART)];
+    return [pendingWarn(DAEMON, `${rule.says(now.value)}: the configuration is right, but not in force yet`, null,
+      rule.waitsFor ?? RESTART)];
   }
   if (judgedNow === 'manual') return [manual(DAEMON, rule.says(now.value))];
   switch (judgedNext) {

@@ -9,7 +9,9 @@ export function setKeys(facts: Facts, patch: JsonObject, cost: EditCost, paramet
   return 'edits' in proposal ? { ...proposal, parameters: [...proposal.parameters, ...parameters] } : proposal;
 }
 
-export const fromPolicy = (name: string, value: Json): ParameterUse => ({ name, value, source: 'policy', evidence: 'harden.yaml or --set' });
+export const fromPolicy = (name: string, value: Json): ParameterUse => ({
+  name, value, source: 'policy', evidence: 'harden.yaml or --set',
+});
 
 /** What the next start of the daemon will use for a key; undefined when that could not be read. */
 export const nextValue = (facts: Facts, key: string): Json | undefined => valueOf(daemonSetting(facts, key))?.next.value;

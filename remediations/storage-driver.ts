@@ -8,8 +8,11 @@ export const storageDriverRemediation = (check: Check<null>): Remediation<null> 
   impact: 'data',
   risk: 'behaviour',
   parameters: [],
-  manual: 'Save each image that is in no registry (docker save), commit containers whose own files matter, and copy the volumes; stop the daemon; remove "storage-driver" and the '
-    + '"storage-opts" of the old driver from daemon.json, and name no other driver: the engine takes the best that the host supports; start it, load the images, create the '
+  manual: 'Save each image that is in no registry (docker save), commit containers whose own files matter, and copy the volumes; stop '
+    + 'the daemon; remove "storage-driver" and the '
+    + '"storage-opts" of the old driver from daemon.json, and name no other driver: the engine takes the best that the host supports; '
+    + 'start it, load the images, create the '
     + 'containers again. Volumes stay where they are. Remove the old store once all works.',
-  propose: () => defer('manual', 'Images and containers of the old storage driver are not visible to another one.', `migrate as in "harden explain ${check.id}"`),
+  propose: () => defer('manual', 'Images and containers of the old storage driver are not visible to another one.',
+    `migrate as in "harden explain ${check.id}"`),
 });

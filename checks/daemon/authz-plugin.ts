@@ -7,7 +7,8 @@ import { judgeInForce, mapInForce, option, RELOAD } from '../in-force.ts';
 export const check: Check<null> = {
   id: 'daemon.authz-plugin',
   title: 'An authorization plugin decides who may do what with the API',
-  rationale: 'Without one, whoever may connect may do everything. A plugin can let a client list containers and still refuse it a privileged one.',
+  rationale: 'Without one, whoever may connect may do everything. A plugin can let a client list containers and still refuse it a '
+    + 'privileged one.',
   evidence: 'GET /info: Plugins.Authorization; daemon.json "authorization-plugins", --authorization-plugin',
   passes: 'The running daemon asks a plugin and its next start will; when the policy names plugins, all of them.',
   section: 'daemon',
@@ -18,7 +19,8 @@ export const check: Check<null> = {
     '1.4.0': '2.12', '1.5.0': '2.12', '1.6.0': '2.12', '1.7.0': '2.12', '1.8.0': '2.13',
   },
   evaluate(facts, { parameters }) {
-    const missing = (plugins: readonly string[]): readonly string[] => (parameters.authorizationPlugins ?? []).filter((name) => !plugins.includes(name));
+    const wanted = parameters.authorizationPlugins ?? [];
+    const missing = (plugins: readonly string[]): readonly string[] => wanted.filter((name) => !plugins.includes(name));
     return judgeInForce(mapInForce(option(facts, 'authorization-plugins'), stringList), {
       live: mapObserved(facts.engine.info, ({ authorizationPlugins }) => authorizationPlugins),
       outcome: (plugins) => plugins.length === 0 || missing(plugins).length > 0 ? 'warn' : 'pass',

@@ -1,3 +1,4 @@
+import { listNames } from '../../src/daemon/containers.ts';
 import { stringList } from '../../src/daemon/registries.ts';
 import type { Check } from '../../src/model.ts';
 import { judgeInForce, mapInForce, option } from '../in-force.ts';
@@ -8,7 +9,8 @@ export const setsBaseSize = (entry: string): boolean => /^\s*dm\.basesize\s*=/i.
 export const check: Check<null> = {
   id: 'daemon.base-device-size',
   title: 'The base device size of devicemapper is left alone',
-  rationale: 'A larger base device lets every image and container grow to that size, which can fill the disk; other storage drivers do not start with the option.',
+  rationale: 'A larger base device lets every image and container grow to that size, which can fill the disk; other storage drivers do '
+    + 'not start with the option.',
   evidence: 'daemon.json "storage-opts", --storage-opt: dm.basesize',
   passes: 'No storage option sets dm.basesize.',
   section: 'daemon',
@@ -20,6 +22,7 @@ export const check: Check<null> = {
   },
   evaluate: (facts) => judgeInForce(mapInForce(option(facts, 'storage-opts'), stringList), {
     outcome: (entries) => entries.some(setsBaseSize) ? 'warn' : 'pass',
-    says: (entries) => entries.some(setsBaseSize) ? `The base device size is set: ${entries.filter(setsBaseSize).join(', ')}` : 'The base device size is not set',
+    says: (entries) => entries.some(setsBaseSize)
+      ? `The base device size is set: ${listNames(entries.filter(setsBaseSize))}` : 'The base device size is not set',
   }),
 };

@@ -14,9 +14,12 @@ export const check: Check<null> = {
     'd1.11': '2.9', 'd1.12': '2.9', 'd1.13': '2.9', 'ce1.1.0': '2.9', '1.2.0': '2.9', '1.3.1': '2.10',
     '1.4.0': '2.10', '1.5.0': '2.10', '1.6.0': '2.10', '1.7.0': '2.10', '1.8.0': '2.11',
   },
-  evaluate: (facts, { parameters }) => judgeInForce(mapInForce(option(facts, 'cgroup-parent'), (value) => typeof value === 'string' ? value : ''), {
-    outcome: (parent) => parent === '' || parent === parameters.cgroupParent ? 'pass' : 'warn',
-    says: (parent) => parent === '' ? 'Containers are in the default cgroup'
-      : parent === parameters.cgroupParent ? `Containers are in ${parent}, which the policy approves of` : `Containers are in the cgroup ${parent}, which no policy approves of`,
-  }),
+  evaluate(facts, { parameters: { cgroupParent } }) {
+    const configured = mapInForce(option(facts, 'cgroup-parent'), (value) => typeof value === 'string' ? value : '');
+    return judgeInForce(configured, {
+      outcome: (parent) => parent === '' || parent === cgroupParent ? 'pass' : 'warn',
+      says: (parent) => parent === '' ? 'Containers are in the default cgroup'
+        : `Containers are in the cgroup ${parent}, which ${parent === cgroupParent ? 'the policy approves of' : 'no policy approves of'}`,
+    });
+  },
 };

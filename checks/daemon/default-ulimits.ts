@@ -8,7 +8,10 @@ function fault(value: Json, wanted: Parameters['defaultUlimits']): string | null
   const limits = ulimitsOf(value);
   if (limits.length === 0) return 'Containers have the limits of dockerd itself: no default ulimit is set';
   const unusable = unusableUlimits(limits);
-  if (unusable.length > 0) return `No container can be started with the default ulimit ${listNames(unusable)}: it needs a known Name, and Soft at most Hard`;
+  if (unusable.length > 0) {
+    return `No container can be started with the default ulimit ${listNames(unusable)}: it needs a known Name, `
+      + 'and Soft at most Hard';
+  }
   const differing = Object.entries(wanted ?? {}).flatMap(([name, limit]) => {
     const [soft, hard = soft] = String(limit).split(':').map(Number);
     const is = limits.find((candidate) => candidate.name === name);
@@ -32,6 +35,7 @@ export const check: Check<null> = {
   },
   evaluate: (facts, { parameters }) => judgeInForce(option(facts, 'default-ulimits'), {
     outcome: (value) => fault(value, parameters.defaultUlimits) === null ? 'pass' : 'warn',
-    says: (value) => fault(value, parameters.defaultUlimits) ?? `Default ulimits are set: ${listNames(ulimitsOf(value).map(({ name, soft, hard }) => `${name}=${soft}:${hard}`))}`,
+    says: (value) => fault(value, parameters.defaultUlimits)
+      ?? `Default ulimits are set: ${listNames(ulimitsOf(value).map(({ name, soft, hard }) => `${name}=${soft}:${hard}`))}`,
   }),
 };

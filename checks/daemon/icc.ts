@@ -32,12 +32,15 @@ function live(bridge: Observed<NetworkFacts>): Observed<Traffic> {
 function overIpv6(facts: Facts, bridge: Observed<NetworkFacts>, verdict: Verdict<null>): Verdict<null> {
   if (verdict.outcome !== 'pass' || bridge.status !== 'present' || !bridge.value.ipv6) return verdict;
   const ip6tables = daemonSetting(facts, 'ip6tables');
-  const inForce = ip6tables.status === 'present' ? mapObserved(ip6tables.value.now, (now) => now === true && ip6tables.value.next.value === true) : absent;
+  const inForce = ip6tables.status === 'present'
+    ? mapObserved(ip6tables.value.now, (now) => now === true && ip6tables.value.next.value === true) : absent;
   if (inForce.status !== 'present') {
-    return unknown(DAEMON, 'Traffic over IPv4 is blocked, but the default bridge has IPv6 and whether the daemon manages ip6tables is not known');
+    return unknown(DAEMON, 'Traffic over IPv4 is blocked, but the default bridge has IPv6 and whether the daemon manages ip6tables is '
+      + 'not known');
   }
   return inForce.value ? pass(DAEMON, verdict.message)
-    : manual(DAEMON, 'Traffic over IPv4 is blocked, but the default bridge has IPv6 and the daemon does not manage ip6tables: another firewall has to block it');
+    : manual(DAEMON, 'Traffic over IPv4 is blocked, but the default bridge has IPv6 and the daemon does not manage ip6tables: another '
+      + 'firewall has to block it');
 }
 
 export const check: Check<null> = {

@@ -8,7 +8,8 @@ import { DAEMON, warn } from '../verdict.ts';
 export const check: Check<null> = {
   id: 'daemon.insecure-registries',
   title: 'No insecure registry is configured',
-  rationale: 'From an insecure registry the daemon takes images over plain HTTP or with any certificate, so whoever sits on the path chooses what runs here.',
+  rationale: 'From an insecure registry the daemon takes images over plain HTTP or with any certificate, so whoever sits on the path '
+    + 'chooses what runs here.',
   evidence: 'GET /info: RegistryConfig; daemon.json "insecure-registries", --insecure-registry',
   passes: 'Only loopback addresses may be used without a trusted certificate.',
   section: 'daemon',
@@ -25,10 +26,12 @@ export const check: Check<null> = {
       live: mapObserved(facts.engine.info, ({ insecureRegistries }) => insecureRegistries),
       outcome: (registries) => exposed(registries).length > 0 ? 'warn' : 'pass',
       says: (registries) => exposed(registries).length > 0
-        ? `Images are taken without a trusted certificate from ${listNames(exposed(registries))}` : 'No registry but loopback ones is insecure',
+        ? `Images are taken without a trusted certificate from ${listNames(exposed(registries))}` : 'No registry but loopback ones is '
+          + 'insecure',
       waitsFor: RELOAD,
     }).map((verdict) => verdict.pending !== undefined && configured.status === 'present' && configured.value.source === 'default'
       // A reload resets the running list only if the file names one: something is left to write.
-      ? warn(DAEMON, 'Insecure registries are still in force, although the configuration names none: a reload does not reset them', null) : verdict);
+      ? warn(DAEMON, 'Insecure registries are still in force, although the configuration names none: a reload does not reset them',
+        null) : verdict);
   },
 };

@@ -4,7 +4,8 @@ import { judgeInForce, option } from '../in-force.ts';
 export const check: Check<null> = {
   id: 'daemon.iptables',
   title: 'The daemon manages its own iptables rules',
-  rationale: 'Without them nothing isolates the networks of containers from each other, and options such as "icc" have nothing to work with.',
+  rationale: 'Without them nothing isolates the networks of containers from each other, and options such as "icc" have nothing to work '
+    + 'with.',
   evidence: 'daemon.json "iptables", --iptables',
   passes: 'The option is on, which is the default.',
   section: 'daemon',
@@ -16,6 +17,7 @@ export const check: Check<null> = {
   },
   evaluate: (facts) => judgeInForce(option(facts, 'iptables'), {
     outcome: (value) => value === false ? 'warn' : 'pass',
-    says: (value) => value === false ? 'The daemon leaves iptables alone, so networks of containers are not isolated' : 'The daemon manages its iptables rules',
+    says: (value) => value === false ? 'The daemon leaves iptables alone, so networks of containers are not isolated' : 'The daemon '
+      + 'manages its iptables rules',
   }),
 };

@@ -9,7 +9,8 @@ export const inSwarm = ({ swarm }: EngineInfo): boolean => swarm.state !== '' &&
 export const check: Check<null> = {
   id: 'daemon.live-restore',
   title: 'Containers keep running while the daemon is down',
-  rationale: 'Without it every update or crash of the daemon stops all containers, so updates are put off. Swarm restarts its tasks elsewhere and excludes it.',
+  rationale: 'Without it every update or crash of the daemon stops all containers, so updates are put off. Swarm restarts its tasks '
+    + 'elsewhere and excludes it.',
   evidence: 'GET /info: LiveRestoreEnabled; daemon.json "live-restore", --live-restore',
   passes: 'It is on in the running daemon and for its next start. It does not apply in a swarm.',
   section: 'daemon',
@@ -23,7 +24,8 @@ export const check: Check<null> = {
     const { info } = facts.engine;
     const configured = mapInForce(option(facts, 'live-restore'), (value) => value === true);
     if (info.status === 'present' && inSwarm(info.value)) {
-      if (configured.status !== 'present') return [unknown(DAEMON, configured.status === 'unreadable' ? configured.reason : 'the configuration of the daemon was not read')];
+      if (configured.status !== 'present') return [unknown(DAEMON, configured.status === 'unreadable' ? configured.reason : 'the '
+        + 'configuration of the daemon was not read')];
       return configured.value.next
         ? [warn(DAEMON, 'The node is in a swarm and live-restore is configured: the next start of the daemon will fail', null)]
         : [na(DAEMON, 'The node is in a swarm, which excludes live-restore')];

@@ -6,8 +6,10 @@ import { judgeInForce, mapInForce, option } from '../in-force.ts';
 export const check: Check<null> = {
   id: 'daemon.no-new-privileges',
   title: 'Processes in new containers gain no privileges',
-  rationale: 'A setuid program or file capabilities in an image let a process become more than it was started as; with the option the kernel ignores them.',
-  evidence: 'daemon.json "no-new-privileges", --no-new-privileges; GET /info: SecurityOptions name=no-new-privileges, where the engine reports it',
+  rationale: 'A setuid program or file capabilities in an image let a process become more than it was started as; with the option the '
+    + 'kernel ignores them.',
+  evidence: 'daemon.json "no-new-privileges", --no-new-privileges; GET /info: SecurityOptions name=no-new-privileges, where the engine '
+    + 'reports it',
   passes: 'The option is on in the running daemon and for its next start. Containers keep what they were created with.',
   section: 'daemon',
   severity: 'medium',
@@ -26,7 +28,8 @@ export const check: Check<null> = {
         : reported.value ? present(true)
         : configured.status === 'present' ? configured.value.now : configured,
       outcome: (on) => on ? 'pass' : 'warn',
-      says: (on) => on ? 'Processes in new containers gain no privileges' : 'Processes in new containers may gain privileges through setuid programs',
+      says: (on) => on ? 'Processes in new containers gain no privileges' : 'Processes in new containers may gain privileges through '
+        + 'setuid programs',
     });
   },
 };

@@ -6,7 +6,8 @@ import { judgeInForce } from '../in-force.ts';
 export const check: Check<null> = {
   id: 'daemon.no-tcp',
   title: 'The API is served on unix sockets alone',
-  rationale: 'A unix socket has an owner and a mode; an address on the network has neither. Remote use works over ssh:// without a listener.',
+  rationale: 'A unix socket has an owner and a mode; an address on the network has neither. Remote use works over ssh:// without a '
+    + 'listener.',
   evidence: 'daemon.json "hosts" and -H; ListenStream of docker.socket',
   passes: 'Neither the running daemon nor its next start listens on TCP.',
   section: 'daemon',

@@ -23,7 +23,7 @@ export const check: Check<null> = {
   },
   evaluate(facts) {
     const configured = mapInForce(options(facts, ['log-driver', 'log-opts']), (values): Logging => ({
-      driver: typeof values['log-driver'] === 'string' && values['log-driver'] !== '' ? values['log-driver'] : 'json-file', options: values['log-opts'],
+      driver: typeof values['log-driver'] === 'string' ? values['log-driver'] : 'json-file', options: values['log-opts'],
     }));
     const now = configured.status === 'present' ? configured.value.now : configured;
     // The engine reports the driver, not its options: a local driver is local with any of them.

@@ -5,7 +5,8 @@ import { judge, pass, DAEMON, unknown, warn } from '../verdict.ts';
 export const check: Check<null> = {
   id: 'daemon.rootless',
   title: 'The daemon runs without root',
-  rationale: 'A flaw in a rootless daemon, or a way out of one of its containers, yields an ordinary user. Where a workload cannot do without root, waive this.',
+  rationale: 'A flaw in a rootless daemon, or a way out of one of its containers, yields an ordinary user. Where a workload cannot do '
+    + 'without root, waive this.',
   evidence: 'GET /info: SecurityOptions name=rootless',
   passes: 'The engine says that it is rootless.',
   section: 'daemon',

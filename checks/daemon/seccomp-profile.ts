@@ -7,7 +7,8 @@ import { DAEMON, warn } from '../verdict.ts';
 export const check: Check<null> = {
   id: 'daemon.seccomp-profile',
   title: 'The default seccomp profile is the engine\'s, or one that the policy approves of',
-  rationale: 'The profile keeps containers from system calls that they do not need and attackers do. Any other default needs a reason and a review.',
+  rationale: 'The profile keeps containers from system calls that they do not need and attackers do. Any other default needs a reason '
+    + 'and a review.',
   evidence: 'GET /info: SecurityOptions name=seccomp; daemon.json "seccomp-profile", --seccomp-profile',
   passes: 'The profile in force and that of the next start are the built-in one or the policy\'s seccompProfile.',
   section: 'daemon',

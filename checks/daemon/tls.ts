@@ -6,7 +6,8 @@ import { judgeInForce } from '../in-force.ts';
 export const check: Check<null> = {
   id: 'daemon.tls',
   title: 'The API on TCP asks every client for a certificate',
-  rationale: 'Whoever reaches the API is root on this host. A loopback address is no protection: containers on the host network and every local user reach it.',
+  rationale: 'Whoever reaches the API is root on this host. A loopback address is no protection: containers on the host network and '
+    + 'every local user reach it.',
   evidence: 'daemon.json "hosts", "tls", "tlsverify" and the flags -H, --tls, --tlsverify; ListenStream of docker.socket',
   passes: 'Nothing listens on TCP (does not apply), or "tlsverify" is on.',
   section: 'daemon',

@@ -4,7 +4,8 @@ import { judgeInForce, option } from '../in-force.ts';
 export const check: Check<null> = {
   id: 'daemon.userland-proxy',
   title: 'Published ports are forwarded by the kernel alone',
-  rationale: 'The userland proxy is one more root process per published port, and hides the address of the client; the kernel forwards ports without it.',
+  rationale: 'The userland proxy is one more root process per published port, and hides the address of the client; the kernel forwards '
+    + 'ports without it.',
   evidence: 'daemon.json "userland-proxy", --userland-proxy',
   passes: 'The option is off in the running daemon and for its next start.',
   section: 'daemon',

@@ -19,7 +19,8 @@ export const check: Check<null> = {
   },
   evaluate(facts) {
     const { info } = facts.engine;
-    if (info.status === 'present' && hasSecurityOption(info.value, 'rootless')) return [pass(DAEMON, 'The daemon is rootless: all containers are in its user namespace')];
+    if (info.status === 'present' && hasSecurityOption(info.value, 'rootless')) return [pass(DAEMON,
+      'The daemon is rootless: all containers are in its user namespace')];
     return judgeInForce(mapInForce(option(facts, 'userns-remap'), (value) => typeof value === 'string' && value !== ''), {
       live: mapObserved(info, (value) => hasSecurityOption(value, 'userns')),
       outcome: (remapped) => remapped ? 'pass' : 'warn',

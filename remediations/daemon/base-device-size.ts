@@ -15,7 +15,8 @@ export const remediation = remedy(check, {
     // Any other driver does not even start with the option.
     const used = valueOf(facts.engine.info)?.storageDriver === 'devicemapper';
     return setKeys(facts, { 'storage-opts': kept.length === 0 ? null : kept }, {
-      impact: 'restart', undo: 'restart', risk: used ? 'behaviour' : 'safe', ...(used ? { note: 'New images and containers get 10 GB at most.' } : {}),
+      impact: 'restart', undo: 'restart', risk: used ? 'behaviour' : 'safe', ...(used ? { note: 'New images and containers get 10 GB at '
+        + 'most.' } : {}),
     });
   },
 });

@@ -8,9 +8,11 @@ export const remediation = remedy(check, {
   impact: 'restart',
   risk: 'behaviour',
   parameters: [{ name: 'cgroupParent', description: 'The parent cgroup that you approve of', example: 'containers.slice' }],
-  manual: 'Look at the limits of the cgroup (systemctl show NAME.slice). If it is meant, approve of it with cgroupParent; if not, remove "cgroup-parent" and restart the daemon.',
+  manual: 'Look at the limits of the cgroup (systemctl show NAME.slice). If it is meant, approve of it with cgroupParent; if not, remove '
+    + '"cgroup-parent" and restart the daemon.',
   propose: (_, facts, { parameters: { cgroupParent } }) => cgroupParent === undefined
-    ? defer('choice', 'Somebody chose this cgroup, and may rely on its limits.', 'cgroupParent in the policy approves of it; or remove "cgroup-parent" and restart the daemon')
+    ? defer('choice', 'Somebody chose this cgroup, and may rely on its limits.', 'cgroupParent in the policy approves of it; or remove '
+      + '"cgroup-parent" and restart the daemon')
     : setKeys(facts, { 'cgroup-parent': cgroupParent }, {
       impact: 'restart', risk: 'behaviour', undo: 'restart', note: `Each container moves to ${cgroupParent} when it next starts.`,
     }, [fromPolicy('cgroupParent', cgroupParent)]),

@@ -9,18 +9,24 @@ export const remediation = remedy(check, {
   effect: 'Every container that sets no ulimit of its own gets these limits when it next starts.',
   impact: 'restart',
   risk: 'behaviour',
-  parameters: [{ name: 'defaultUlimits', description: 'Limits by name, as "SOFT:HARD" or one number', example: '{ nofile: "65536:524288" }' }],
+  parameters: [{ name: 'defaultUlimits', description: 'Limits by name, as "SOFT:HARD" or one number',
+    example: '{ nofile: "65536:524288" }' }],
   propose(_, facts, { parameters: { defaultUlimits } }) {
     const wanted = Object.entries(defaultUlimits ?? {});
     if (wanted.length === 0) {
-      return defer('choice', 'A limit below what a container uses makes it fail; 65536 open files (524288 at most) suit most.', '--set defaultUlimits.nofile=65536:524288');
+      return defer('choice', 'A limit below what a container uses makes it fail; 65536 open files (524288 at most) suit most.',
+        '--set defaultUlimits.nofile=65536:524288');
     }
     const limits = wanted.map(([name, text]) => ({ name, ...parseUlimit(String(text)) ?? { soft: Number.NaN, hard: Number.NaN } }));
     const unusable = unusableUlimits(limits);
-    if (unusable.length > 0) return defer('choice', `No container would start with the policy's limit ${listNames(unusable)}.`, 'correct defaultUlimits');
-    const perUser = limits.some(({ name }) => name === 'nproc') ? ' nproc counts the processes of a user id on the whole host, not of a container.' : '';
-    return setKeys(facts, { 'default-ulimits': Object.fromEntries(limits.map(({ name, soft, hard }) => [name, { Name: name, Soft: soft, Hard: hard }])) }, {
-      impact: 'restart', risk: 'behaviour', undo: 'restart', note: `Limits: ${listNames(limits.map(({ name, soft, hard }) => `${name} ${soft}:${hard}`))}.${perUser}`,
+    if (unusable.length > 0) return defer('choice', `No container would start with the policy's limit ${listNames(unusable)}.`,
+      'correct defaultUlimits');
+    const shown = listNames(limits.map(({ name, soft, hard }) => `${name} ${soft}:${hard}`));
+    const perUser = limits.some(({ name }) => name === 'nproc')
+      ? ' nproc counts the processes of a user id on the whole host, not of a container.' : '';
+    const value = Object.fromEntries(limits.map(({ name, soft, hard }) => [name, { Name: name, Soft: soft, Hard: hard }]));
+    return setKeys(facts, { 'default-ulimits': value }, {
+      impact: 'restart', risk: 'behaviour', undo: 'restart', note: `Limits: ${shown}.${perUser}`,
     }, [fromPolicy('defaultUlimits', { ...defaultUlimits })]);
   },
 });

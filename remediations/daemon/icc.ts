@@ -13,7 +13,8 @@ export const remediation = remedy(check, {
     const peers = containersOnDefaultBridge(facts);
     const cost = { impact: 'restart', undo: 'restart' } as const;
     if (peers.status !== 'present') {
-      return setKeys(facts, { icc: false }, { ...cost, risk: 'behaviour', note: 'Which containers are on the default bridge could not be read.' });
+      return setKeys(facts, { icc: false }, { ...cost, risk: 'behaviour', note: 'Which containers are on the default bridge could not be '
+        + 'read.' });
     }
     return setKeys(facts, { icc: false }, peers.value.length < 2 ? { ...cost, risk: 'safe' }
       : { ...cost, risk: 'behaviour', note: `On the default bridge are ${listNames(peers.value)}: they lose each other.` });

@@ -10,6 +10,7 @@ export const remediation = remedy(check, {
   parameters: [],
   propose: (_, facts) => setKeys(facts, { 'no-new-privileges': true }, {
     impact: 'restart', risk: 'behaviour', undo: 'restart',
-    note: 'Existing containers keep what they have; once recreated, those whose entry point needs sudo, su or another setuid program fail, unless they set no-new-privileges=false.',
+    note: 'Existing containers keep what they have; once recreated, those whose entry point needs sudo, su or another setuid program '
+      + 'fail, unless they set no-new-privileges=false.',
   }),
 });

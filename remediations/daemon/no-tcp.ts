@@ -7,7 +7,9 @@ export const remediation = remedy(check, {
   impact: 'restart',
   risk: 'behaviour',
   parameters: [],
-  manual: 'See who is connected (ss -tnp state established \'( sport = :2375 or sport = :2376 )\'); give these clients DOCKER_HOST=ssh://USER@HOST; remove the tcp:// listener '
+  manual: 'See who is connected (ss -tnp state established \'( sport = :2375 or sport = :2376 )\'); give these clients '
+    + 'DOCKER_HOST=ssh://USER@HOST; remove the tcp:// listener '
     + '(-H in the unit, "hosts" in daemon.json, or ListenStream of docker.socket); restart the daemon.',
-  propose: () => defer('manual', 'Clients that use the address lose the daemon.', 'move them to ssh://, then remove the tcp:// listener and restart the daemon'),
+  propose: () => defer('manual', 'Clients that use the address lose the daemon.', 'move them to ssh://, then remove the tcp:// listener '
+    + 'and restart the daemon'),
 });

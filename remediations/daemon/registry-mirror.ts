@@ -17,10 +17,14 @@ export const remediation = remedy(check, {
     const wanted = registryMirrors ?? [];
     if (wanted.length === 0) return defer('choice', 'Which mirror to trust is for you to say.', '--set registryMirrors=[https://MIRROR]');
     const refused = wanted.filter((mirror) => !MIRROR.test(mirror));
-    if (refused.length > 0) return defer('guard', `The daemon does not start with ${listNames(refused)}: a mirror is a scheme, a host and a port.`, 'correct registryMirrors');
+    if (refused.length > 0) {
+      return defer('guard', `The daemon does not start with ${listNames(refused)}: a mirror is a scheme, a host and a port.`,
+        'correct registryMirrors');
+    }
     const configured = stringList(nextValue(facts, 'registry-mirrors') ?? null);
     const canonical = (mirror: string): string => mirror.replace(/\/$/, '');
     const added = wanted.filter((mirror) => !configured.map(canonical).includes(canonical(mirror)));
-    return setKeys(facts, { 'registry-mirrors': [...configured, ...added] }, { impact: 'reload', risk: 'behaviour', undo: 'reload' }, [fromPolicy('registryMirrors', [...wanted])]);
+    return setKeys(facts, { 'registry-mirrors': [...configured, ...added] }, { impact: 'reload', risk: 'behaviour', undo: 'reload' },
+      [fromPolicy('registryMirrors', [...wanted])]);
   },
 });

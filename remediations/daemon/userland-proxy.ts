@@ -13,7 +13,8 @@ function whoLosesIpv6(facts: Facts): { readonly risk: Risk; readonly note?: stri
   const { globalIpv6 } = facts.host;
   if (globalIpv6.status === 'present' && !globalIpv6.value) return { risk: 'safe' };
   const affected = containersThat(facts, ({ network }, { ports, networks }) => networks.every(({ ip6 }) => ip6 === '')
-    && (ports.length > 0 ? ports.some(({ ip }) => isIpv6(ip)) : network.publishAll || network.ports.some(({ ip }) => ip === '' || isIpv6(ip))));
+    && (ports.length > 0 ? ports.some(({ ip }) => isIpv6(ip))
+      : network.publishAll || network.ports.some(({ ip }) => ip === '' || isIpv6(ip))));
   if (affected.status !== 'present') return { risk: 'behaviour', note: 'Which containers publish ports over IPv6 could not be read.' };
   if (affected.value.length === 0) return { risk: 'safe' };
   const reached = globalIpv6.status === 'present' ? 'This host has IPv6' : 'Whether this host has IPv6 could not be read';

@@ -2,7 +2,9 @@ import type { ContainerRuntime, ContainerSpec, Facts, NetworkFacts, Observed } f
 import { absent, present, unreadable, valueOf } from '../model.ts';
 
 /** Names of the containers that `wanted` finds, dead and removing ones left out; unreadable when one could not be inspected. */
-export function containersThat(facts: Facts, wanted: (spec: ContainerSpec, runtime: ContainerRuntime) => boolean): Observed<readonly string[]> {
+export function containersThat(
+  facts: Facts, wanted: (spec: ContainerSpec, runtime: ContainerRuntime) => boolean,
+): Observed<readonly string[]> {
   if (facts.containers.status !== 'present') return facts.containers;
   const names: string[] = [];
   for (const container of facts.containers.value) {

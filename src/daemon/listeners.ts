@@ -26,5 +26,6 @@ export function exposureOf(hosts: Json, tlsIsSet: boolean, verified: boolean, fa
   if (!resolved.some((host) => schemeOf(host) === 'fd')) return present({ tcp, verified });
   const { socketUnit } = facts.daemon;
   if (socketUnit.status === 'present') return present({ tcp: [...tcp, ...socketUnit.value.listen.filter(isTcpListen)], verified });
-  return unreadable(socketUnit.status === 'unreadable' ? socketUnit.reason : 'systemd hands the daemon its sockets, but there is no docker.socket to read them from');
+  return unreadable(socketUnit.status === 'unreadable' ? socketUnit.reason : 'systemd hands the daemon its sockets, but there is no '
+    + 'docker.socket to read them from');
 }

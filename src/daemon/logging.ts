@@ -59,7 +59,9 @@ export function logDestination(driver: string, options: Json): LogDestination {
     : { kind: 'remote', says: `Logs go to ${hostOf(address)} (log driver ${driver})` };
 }
 
-const REQUIRED: Readonly<Record<string, readonly string[]>> = { awslogs: ['awslogs-group'], gelf: ['gelf-address'], splunk: ['splunk-url', 'splunk-token'] };
+const REQUIRED: Readonly<Record<string, readonly string[]>> = {
+  awslogs: ['awslogs-group'], gelf: ['gelf-address'], logentries: ['logentries-token'], splunk: ['splunk-url', 'splunk-token'],
+};
 
 /** Options without which the daemon takes a driver as its default, and then starts no container. */
 export const missingLogOptions = (driver: string, options: Readonly<Record<string, string>>): readonly string[] =>

@@ -11,7 +11,8 @@ export interface Ulimit {
 
 /** RLIMIT names that runc knows, lower case (getrlimit(2)). */
 const NAMES: ReadonlySet<string> = new Set([
-  'core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice', 'nofile', 'nproc', 'rss', 'rtprio', 'rttime', 'sigpending', 'stack',
+  'core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice', 'nofile', 'nproc', 'rss', 'rtprio', 'rttime',
+  'sigpending', 'stack',
 ]);
 
 /** "nofile=1024:2048", as the flag has it, or { nofile: { Name, Soft, Hard } }, as the file has it. */
@@ -27,7 +28,8 @@ export function ulimitsOf(value: Json): readonly Ulimit[] {
   return Object.entries(value).map(([key, entry]) => {
     const [name, soft, hard] = isObject(entry) ? ['name', 'soft', 'hard'].map((part) => field(entry, part)) : [];
     // The key is only a label; a missing Name stops every container start, and a missing number is a limit of 0.
-    return typeof name === 'string' && typeof soft === 'number' && typeof hard === 'number' ? { name, soft, hard } : { name: key, soft: Number.NaN, hard: Number.NaN };
+    return typeof name === 'string' && typeof soft === 'number' && typeof hard === 'number'
+      ? { name, soft, hard } : { name: key, soft: Number.NaN, hard: Number.NaN };
   });
 }
 
