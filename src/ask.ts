@@ -37,9 +37,9 @@ export interface Wish {
 export interface Conversation {
   readonly prompter: Prompter;
   /** Plans again from the same facts. */
-  replan(wish: Wish): Planned;
+  readonly replan: (wish: Wish) => Planned;
   /** Prints to where questions are asked. */
-  show(text: string): void;
+  readonly show: (text: string) => void;
   readonly layout: Layout;
 }
 

@@ -179,9 +179,10 @@ async function readPolicy(path: string, euid: number | null): Promise<string | n
     throw new PolicyError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
   try {
-    const { uid, mode, size, ...stat } = await file.stat();
+    const stat = await file.stat();
+    const { uid, mode } = stat;
     if (!stat.isFile()) throw new PolicyError(`${path} is not a regular file`);
-    if (size > MAX_BYTES) throw new PolicyError(`${path} is larger than 1 MiB: this is no policy`);
+    if (stat.size > MAX_BYTES) throw new PolicyError(`${path} is larger than 1 MiB: this is no policy`);
     if (euid !== null) {
       const strangers = euid === 0 ? 0o022 : 0o002;
       const doubt = uid !== 0 && uid !== euid ? `belongs to uid ${uid}` : (mode & strangers) !== 0 ? 'can be written by others' : null;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { RunSummary } from './journal.ts';
 import type {
   CheckResult, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
@@ -186,7 +187,7 @@ export const planDocument = z.object({
 }) satisfies z.ZodType<PlanDocument>;
 
 /** `harden apply --format json`, `harden verify --format json`. */
-export const outcomesDocument = z.object({
+const outcomesDocument = z.object({
   ...document,
   runId: z.string().nullable(),
   planId: z.string().nullable(),
@@ -214,10 +215,10 @@ const catalogueEntry = {
 };
 
 /** `harden list checks|remediations --format json`. */
-export const listDocument = z.object({ ...document, benchmark: edition, checks: z.array(z.object(catalogueEntry)) });
+const listDocument = z.object({ ...document, benchmark: edition, checks: z.array(z.object(catalogueEntry)) });
 
 /** `harden explain CHECK --format json`. */
-export const explainDocument = z.object({
+const explainDocument = z.object({
   ...document,
   ...catalogueEntry,
   benchmark: edition,
@@ -230,4 +231,46 @@ export const explainDocument = z.object({
   manual: z.string().nullable(),
 });
 
+/** `harden history --format json`. */
+const historyDocument = z.object({
+  ...document,
+  runs: z.array(z.object({
+    runId: z.string(),
+    planId: z.string().nullable(),
+    createdAt: z.string().nullable(),
+    closed: z.boolean(),
+    result: jsonObject.nullable(),
+    rolledBackBy: z.string().nullable(),
+    unreadable: z.string().nullable(),
+  })),
+}) satisfies z.ZodType<Document & { runs: RunSummary[] }>;
+
 export { parameters as policyParameters };
+
+interface Document {
+  readonly schemaVersion: 1;
+  readonly tool: ToolStamp;
+}
+
+/** What ships as schemas/NAME.schema.json. */
+const SHIPPED = {
+  scan: { schema: scanDocument, title: 'harden scan --format json' },
+  plan: { schema: planDocument, title: 'harden plan -o FILE, harden plan --format json' },
+  outcomes: { schema: outcomesDocument, title: 'harden apply --format json, harden verify --format json' },
+  history: { schema: historyDocument, title: 'harden history --format json' },
+  list: { schema: listDocument, title: 'harden list --format json' },
+  explain: { schema: explainDocument, title: 'harden explain --format json' },
+  policy: { schema: policyFile, title: 'harden.yaml' },
+} as const;
+
+export type SchemaName = keyof typeof SHIPPED;
+export const SCHEMA_NAMES = Object.keys(SHIPPED) as SchemaName[];
+
+/**
+ * A JSON Schema (draft 2020-12). Documents may grow, so the schema of one allows properties that it does not know, unless it is
+ * `closed`; the policy's never does.
+ */
+export function jsonSchema(name: SchemaName, closed = false): object {
+  const { schema, title } = SHIPPED[name];
+  return { ...z.toJSONSchema(schema, { io: closed ? 'output' : 'input' }), title };
+}

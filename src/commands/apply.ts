@@ -12,10 +12,11 @@ import { engineLine } from '../render/common.ts';
 import { renderOutcomes } from '../render/outcomes.ts';
 import { namer, renderPlan } from '../render/plan.ts';
 import { selectChecks } from '../selection.ts';
+import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readPlan } from './documents.ts';
 import { look, readFacts, warnOfWaivers } from './look.ts';
-import { destinations, emit, json, layoutFor } from './output.ts';
+import { destinations, emit, layoutFor } from './output.ts';
 import type { PlanChoice } from './planning.ts';
 import { lowered, planFor, policyOf } from './planning.ts';
 import type { SessionOptions } from './session.ts';
@@ -46,7 +47,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
     const first = engineLine(planned.plan.host, planned.plan.benchmark, layout);
     await emit(wanted, {
       text: (form) => renderOutcomes(result.outcomes, first, namer(agreed.planned.report), form, options.limit ?? null),
-      json: () => json(result.outcomes),
+      json: () => printJson(result.outcomes),
     }, layout, context);
     if (result.failure !== null) context.err(`harden: a change failed: ${result.failure}\n`);
     if (result.leftovers.length > 0) {

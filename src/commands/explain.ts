@@ -5,8 +5,9 @@ import { loadPolicy } from '../policy.ts';
 import { explanation, renderExplanation } from '../render/catalogue.ts';
 import { selectChecks } from '../selection.ts';
 import { TOOL } from '../version.ts';
+import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
-import { destinations, emit, json, layoutFor } from './output.ts';
+import { destinations, emit, layoutFor } from './output.ts';
 
 export interface ExplainOptions extends OutputOptions {
   readonly benchmark?: string;
@@ -23,7 +24,7 @@ export async function explain(name: string, options: ExplainOptions, context: Co
   const entry = explanation(check, remediationFor(check.id), policy.benchmark);
   await emit(wanted, {
     text: (layout) => renderExplanation(entry, policy.benchmark, layout),
-    json: () => json({ schemaVersion: 1, tool: TOOL, benchmark: policy.benchmark, ...entry }),
+    json: () => printJson({ schemaVersion: 1, tool: TOOL, benchmark: policy.benchmark, ...entry }),
   }, layoutFor(context, options), context);
   return 0;
 }

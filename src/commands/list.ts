@@ -5,8 +5,9 @@ import type { PolicyFlags } from '../policy.ts';
 import { catalogueEntry, renderList } from '../render/catalogue.ts';
 import { selectChecks } from '../selection.ts';
 import { TOOL } from '../version.ts';
+import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
-import { destinations, emit, json, layoutFor } from './output.ts';
+import { destinations, emit, layoutFor } from './output.ts';
 
 export type ListOptions = PolicyFlags & OutputOptions;
 
@@ -19,7 +20,7 @@ export async function list(what: 'checks' | 'remediations', options: ListOptions
     .filter(({ remediation }) => what === 'checks' || remediation.mode !== 'none');
   await emit(wanted, {
     text: (layout) => renderList(entries, policy.benchmark, layout),
-    json: () => json({ schemaVersion: 1, tool: TOOL, benchmark: policy.benchmark, checks: entries }),
+    json: () => printJson({ schemaVersion: 1, tool: TOOL, benchmark: policy.benchmark, checks: entries }),
   }, layoutFor(context, options), context);
   return 0;
 }

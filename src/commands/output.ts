@@ -10,9 +10,6 @@ import type { Context, OutputOptions } from './context.ts';
 /** Renderers by the name that --format takes; the first is the default. */
 export type Formats = Readonly<Record<string, (layout: Layout) => string>>;
 
-/** JSON as every document is printed. */
-export const json = (document: unknown): string => `${JSON.stringify(document, null, 2)}\n`;
-
 /** One wanted output; `path` null is stdout. */
 interface Destination {
   readonly format: string;

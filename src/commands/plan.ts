@@ -1,9 +1,10 @@
 import { planDocument } from '../plan.ts';
 import type { PolicyFlags } from '../policy.ts';
 import { renderPlan } from '../render/plan.ts';
+import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
 import { look, warnOfWaivers } from './look.ts';
-import { destinations, emit, json, layoutFor, writeResult } from './output.ts';
+import { destinations, emit, layoutFor, writeResult } from './output.ts';
 import { planFor } from './planning.ts';
 
 export interface PlanOptions extends WhereOptions, PolicyFlags, OutputOptions {
@@ -20,10 +21,10 @@ export async function plan({ output, ...options }: PlanOptions, context: Context
   warnOfWaivers(policy, planned.findings, context);
   await emit(wanted, {
     text: (layout) => renderPlan(planned.plan, planned.report, layout, options.limit ?? null),
-    json: () => json(planDocument(planned.plan)),
+    json: () => printJson(planDocument(planned.plan)),
   }, layoutFor(context, options), context);
   if (output !== undefined) {
-    await writeResult(output, json(planDocument(planned.plan)), 0o600);
+    await writeResult(output, printJson(planDocument(planned.plan)), 0o600);
     context.err(`harden: saved the plan; \`harden apply ${output}\` makes these changes and no others\n`);
   }
   return options.exitCode === true && planned.plan.changes.length > 0 ? 1 : 0;

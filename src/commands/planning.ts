@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { remediations } from '../../remediations/index.ts';
 import { UsageError } from '../errors.ts';
 import { maskJson } from '../mask.ts';
-import type { Check, Facts, Impact, JsonObject, Parameters, PlanDocument, Policy, Risk } from '../model.ts';
+import type { Check, Facts, Impact, JsonObject, PlanDocument, Policy, Risk } from '../model.ts';
 import { impactExceeds, riskExceeds } from '../model.ts';
 import { makePlan } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
@@ -32,7 +32,7 @@ export function policyOf({ benchmark, inputs }: PlanDocument, today: Policy): Po
   const same = isDeepStrictEqual(maskJson(today.parameters as JsonObject), policyParameters);
   return {
     benchmark, level: selection.level, include: selection.include, exclude: selection.exclude, maxImpact, maxRisk,
-    parameters: same ? today.parameters : policyParameters as Parameters,
+    parameters: same ? today.parameters : policyParameters,
     waivers: today.waivers,
   };
 }

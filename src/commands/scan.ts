@@ -1,8 +1,9 @@
 import type { PolicyFlags } from '../policy.ts';
 import { renderTable } from '../render/table.ts';
+import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
 import { judge, look } from './look.ts';
-import { destinations, emit, json, layoutFor } from './output.ts';
+import { destinations, emit, layoutFor } from './output.ts';
 
 export type FailOn = 'unknown' | 'warn' | 'never';
 
@@ -16,7 +17,7 @@ export async function scan(options: ScanOptions, context: Context): Promise<Exit
   const { report } = judge(await look(options, options, context), context);
   await emit(wanted, {
     table: (layout) => renderTable(report, layout, options.limit ?? null),
-    json: () => json(report),
+    json: () => printJson(report),
   }, layoutFor(context, options), context);
   const { warn, unknown } = report.summary;
   switch (options.failOn) {

@@ -14,10 +14,11 @@ import { selectChecks } from '../selection.ts';
 import type { Baseline } from '../verify.ts';
 import { countStates, verify as compare } from '../verify.ts';
 import { TOOL } from '../version.ts';
+import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
 import { planFrom, readPlan, readReport } from './documents.ts';
 import { readFacts, stateDirOf, warnOfWaivers } from './look.ts';
-import { destinations, emit, json, layoutFor } from './output.ts';
+import { destinations, emit, layoutFor } from './output.ts';
 import { policyOf } from './planning.ts';
 
 export interface VerifyOptions extends WhereOptions, Pick<PolicyFlags, 'policy'>, OutputOptions {
@@ -51,7 +52,7 @@ export async function verify(saved: string | undefined, options: VerifyOptions, 
   const layout = layoutFor(context, options);
   await emit(wanted, {
     table: (form) => renderOutcomes(outcomes, engineLine(report.host, report.benchmark, form), namer(report), form, options.limit ?? null),
-    json: () => json(outcomes),
+    json: () => printJson(outcomes),
   }, layout, context);
   const { pending, unmet, regressed } = outcomes.summary;
   return pending + unmet + regressed > 0 ? 1 : 0;

@@ -14,3 +14,7 @@ export const escapeLine = (text: string): string => text.replace(UNSAFE, visible
 /** The same for text of several lines: line ends and tabs stay. */
 export const escapeBlock = (text: string): string =>
   text.replace(UNSAFE, (character) => (character === '\n' || character === '\t' ? character : visible(character)));
+
+/** A document as printed JSON. What a terminal would act on stands as \uXXXX, which means the same to a parser. */
+export const printJson = (document: unknown): string => `${JSON.stringify(document, null, 2).replace(UNSAFE, (character) =>
+  (character === '\n' ? character : [...Array(character.length).keys()].map((unit) => `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`).join('')))}\n`;

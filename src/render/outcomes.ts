@@ -50,7 +50,7 @@ function nextLines({ summary, runId }: Outcomes): string[] {
   const counts = (Object.keys(STATES) as FindingState[]).filter((state) => summary[state] > 0).map((state) => `${summary[state]} ${state}`);
   const lines = [counts.length === 0 ? 'Nothing was promised and nothing changed.' : `${plural(sum(summary), 'finding')}: ${counts.join(', ')}.`];
   if (summary.failed + summary.reverted > 0) lines.push('Correct what failed, then run `harden plan` again: it plans only what is still open.');
-  if (summary.regressed > 0 && runId !== null) lines.push(`If this run made it worse, \`harden rollback ${runId}\` undoes it.`);
+  if (summary.regressed > 0 && runId !== null) lines.push(`If this run made it worse, \`harden rollback ${escapeLine(runId)}\` undoes it.`);
   if (summary.pending > 0) lines.push('Once what is pending is released, `harden verify` tells whether it holds.');
   return lines;
 }

@@ -88,8 +88,8 @@ function deferredLines(plan: Plan, name: (check: string) => string, layout: Layo
       '', `${style.bold(REASONS[reason])} (${group.length}, ${reason})`,
       ...shown.flatMap(({ check, target, explanation, needs }) => [
         `  ${name(check)}${about(target)}`,
-        ...paragraph(explanation, layout, 4),
-        ...(needs === null ? [] : paragraph(needs, layout, 4, 'needs ').map(style.cyan)),
+        ...explanation.split('\n').flatMap((line) => paragraph(line, layout, 4)),
+        ...(needs === null ? [] : needs.split('\n').flatMap((line, index) => paragraph(line, layout, 4, index === 0 ? 'needs ' : '      ')).map(style.cyan)),
       ]),
       ...(more > 0 ? [`  … and ${more} more`] : []),
     ];

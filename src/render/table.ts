@@ -37,7 +37,7 @@ function findingLines(result: CheckResult, layout: Layout, style: Style, limit: 
 function describeFinding(finding: ShownFinding, whole: CheckResult['outcome'], layout: Layout, style: Style, indent: number): string[] {
   const { outcome, waiver, pending } = finding;
   const word = waiver !== undefined ? 'waived ' : outcome === whole ? '' : `${OUTCOME_WORDS[outcome]} `;
-  const lines = paragraph(`${word}${targetName(finding.target)}: ${finding.message}`, layout, indent, '· ');
+  const lines = paragraph(`${word}${subject(finding)}${finding.message}`, layout, indent, '· ');
   if (pending !== undefined) lines.push(...paragraph(`pending: waits for ${pending.waitsFor}`, layout, indent + 2).map(style.yellow));
   if (waiver !== undefined) {
     const until = waiver.expires === null ? '' : `, until ${waiver.expires}`;
@@ -45,6 +45,10 @@ function describeFinding(finding: ShownFinding, whole: CheckResult['outcome'], l
   }
   return lines;
 }
+
+/** The target, where the message does not already name it. */
+const subject = ({ target, message }: ShownFinding): string =>
+  (target.kind === 'daemon' || target.kind === 'host' || message.includes(target.name) ? '' : `${targetName(target)}: `);
 
 function summaryLines({ summary, results }: Report, style: Style): string[] {
   const counts = [
