@@ -33,6 +33,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
  * then keeps the namespaces alive by sleeping. If this process dies before that, so does the holder.
  */
 const HOLDER_SCRIPT = `
+umask 022
 root=$1 state=$2 name=$3; shift 3
 mkdir -p "$state/upper" "$state/work" "$state/merged" "$state/docker"
 mount -t overlay -o "lowerdir=$root,upperdir=$state/upper,workdir=$state/work" overlay "$state/merged"
