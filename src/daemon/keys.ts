@@ -208,9 +208,9 @@ export function nestedKeys(config: JsonObject): readonly { readonly parent: stri
   });
 }
 
-/** Why dockerd's decoder refuses the value, as "must be …"; null when it takes it. null is taken everywhere. */
+/** Why dockerd's decoder refuses the value, as "must be …"; null when it takes it. null is taken for everything but a size. */
 export function typeProblem(type: KeyType, value: Json): string | null {
-  if (value === null) return null;
+  if (value === null && type !== 'bytes') return null;
   const every = (test: (member: Json) => boolean, text: string): string | null =>
     (Array.isArray(value) ? value.every((member) => member === null || test(member)) : false) ? null : text;
   const map = (test: (member: Json) => boolean, text: string): string | null =>

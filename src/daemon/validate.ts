@@ -154,6 +154,9 @@ function logProblems(config: JsonObject, context: ValidationContext): ConfigProb
   const driver = inForce(config, 'log-driver', context);
   const options = inForce(config, 'log-opts', context);
   if (typeof driver !== 'string' || !isObject(options)) return [];
+  if (driver === 'logentries' && (compareEngines(context.engineVersion, '25.0') ?? -1) >= 0) {
+    return [problem('fatal', 'log-driver', `Engine ${context.engineVersion} no longer has the log driver logentries.`, 'choose another one')];
+  }
   const known = Object.hasOwn(LOG_OPTIONS, driver) ? LOG_OPTIONS[driver] : undefined;
   const tooNew = (option: string): boolean => Object.hasOwn(LOG_OPTION_SINCE, option) && (compareEngines(context.engineVersion, LOG_OPTION_SINCE[option] ?? '') ?? 0) < 0;
   const foreign = known === undefined ? [] : Object.keys(options).filter((option) => (!known.includes(option) && !ANY_DRIVER.has(option)) || tooNew(option));
