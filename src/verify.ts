@@ -45,7 +45,8 @@ export function verify({ before, after, promises, stateOf }: VerifyRequest): Ver
   for (const finding of after) {
     if (promised.has(keyOf(finding)) || finding.waiver !== undefined) continue;
     const was = earlier.get(keyOf(finding)) ?? null;
-    const worse = holds(was) && (finding.outcome === 'warn' || (finding.outcome === 'unknown' && was !== null));
+    // What newly applies and cannot be read is no worse than before; what passed and cannot be read any more is.
+    const worse = (holds(was) && finding.outcome === 'warn') || (was === 'pass' && finding.outcome === 'unknown');
     if (worse || finding.outcome === 'warn') {
       results.push({
         check: finding.check, target: finding.target, before: was, after: finding.outcome, state: worse ? 'regressed' : 'unchanged', reason: finding.message,

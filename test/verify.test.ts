@@ -18,6 +18,7 @@ describe('verify', () => {
     { name: 'pass to unknown', before: [finding('a', 'pass')], after: [finding('a', 'unknown')], promises: [], states: { a: 'regressed' } },
     { name: 'a new target that warns', before: [], after: [finding('a', 'warn')], promises: [], states: { a: 'regressed' } },
     { name: 'a new target that cannot be read is no regression', before: [], after: [finding('a', 'unknown')], promises: [], states: {} },
+    { name: 'what newly applies and cannot be read is no regression', before: [finding('a', 'na')], after: [finding('a', 'unknown')], promises: [], states: {} },
     { name: 'a warn that nobody promised to fix', before: [finding('a', 'warn')], after: [finding('a', 'warn')], promises: [], states: { a: 'unchanged' } },
     { name: 'passes are not listed', before: [finding('a', 'pass')], after: [finding('a', 'pass')], promises: [], states: {} },
   ];

@@ -34,13 +34,16 @@ export const containersOnDefaultBridge = (facts: Facts): Observed<readonly strin
   containersThat(facts, ({ network }, { networks }) => 'bridge' in network.attachments || networks.some(({ name }) => name === 'bridge'));
 
 /**
- * What brings a changed option of the default bridge into force. With live-restore on, a starting daemon keeps its networks as
- * they are while any container with a network sandbox of its own runs (moby, initNetworkController: activeSandboxes).
+ * Containers because of which a daemon that starts with live-restore keeps its networks as they are: every one with a network
+ * sandbox of its own, whatever network it is on (moby, initNetworkController: activeSandboxes).
  */
+export const networkHolders = (facts: Facts): Observed<readonly string[]> => containersThat(facts, ({ namespaces }, { state }) =>
+  (state === 'running' || state === 'paused' || state === 'restarting') && !namespaces.network.startsWith('container:'));
+
+/** What brings a changed option of the default bridge into force. */
 export function releaseOfDefaultBridge(facts: Facts): string {
   if (valueOf(facts.engine.info)?.liveRestore === false) return 'a restart of the daemon';
-  const holders = valueOf(containersThat(facts, ({ namespaces }, { state }) =>
-    (state === 'running' || state === 'paused' || state === 'restarting') && !namespaces.network.startsWith('container:')));
+  const holders = valueOf(networkHolders(facts));
   if (holders?.length === 0) return 'a restart of the daemon';
   return `a daemon start while no container is running${holders === undefined ? '' : ` (now: ${listNames(holders)})`}`;
 }

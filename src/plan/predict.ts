@@ -1,4 +1,5 @@
 import { predictAudit } from '../audit/render.ts';
+import { networkHolders } from '../daemon/containers.ts';
 import { parseConfigFile } from '../daemon/json-edit.ts';
 import { configAtStart, daemonSetting } from '../daemon/settings.ts';
 import { commandLine } from '../daemon/unit.ts';
@@ -52,9 +53,9 @@ function predictInfo(info: EngineInfo, facts: Facts, restarted: boolean): Engine
   const reloads = (key: string): boolean => restarted || sourceOf(key) !== 'default';
   const liveRestore = next('live-restore');
   const loopback = info.insecureRegistries.filter((registry) => /^(127\.|::1)/.test(registry));
-  const option = (name: string, on: boolean): string[] => [...info.securityOptions.filter((text) => !text.startsWith(`name=${name}`)), ...(on ? [`name=${name}`] : [])];
   const seccomp = next('seccomp-profile');
   const logDriver = next('log-driver');
+  const remap = next('userns-remap');
   return {
     ...info,
     liveRestore: reloads('live-restore') && typeof liveRestore === 'boolean' ? liveRestore : info.liveRestore,
@@ -66,9 +67,10 @@ function predictInfo(info: EngineInfo, facts: Facts, restarted: boolean): Engine
       loggingDriver: typeof logDriver === 'string' ? logDriver : info.loggingDriver,
       experimental: next('experimental') === true,
       securityOptions: [
-        ...option('no-new-privileges', next('no-new-privileges') === true).filter((text) => !text.startsWith('name=seccomp')),
-        ...info.securityOptions.filter((text) => text.startsWith('name=seccomp')).map((text) =>
-          text.replace(/profile=.*/, `profile=${typeof seccomp === 'string' && seccomp !== '' ? seccomp : 'default'}`)),
+        ...info.securityOptions.filter((text) => !/^name=(no-new-privileges|userns)\b/.test(text)).map((text) => text.startsWith('name=seccomp')
+          ? text.replace(/profile=.*/, `profile=${typeof seccomp === 'string' && seccomp !== '' ? seccomp : 'default'}`) : text),
+        ...(next('no-new-privileges') === true ? ['name=no-new-privileges'] : []),
+        ...(typeof remap === 'string' && remap !== '' ? ['name=userns'] : []),
       ],
     } : {}),
   };
@@ -76,7 +78,7 @@ function predictInfo(info: EngineInfo, facts: Facts, restarted: boolean): Engine
 
 /** The default bridge is rebuilt at daemon start, unless live-restore finds containers running (moby, initNetworkController). */
 function predictNetworks(networks: readonly NetworkFacts[], facts: Facts, liveRestore: boolean): readonly NetworkFacts[] {
-  const keepsNetworks = liveRestore && (valueOf(facts.containers) ?? []).some(({ runtime }) => valueOf(runtime)?.state === 'running');
+  const keepsNetworks = liveRestore && valueOf(networkHolders(facts))?.length !== 0;
   const icc = valueOf(daemonSetting(facts, 'icc'))?.next.value;
   if (keepsNetworks || typeof icc !== 'boolean') return networks;
   return networks.map((network) => network.name === 'bridge' && network.driver === 'bridge'
