@@ -221,6 +221,7 @@ describe('setDaemonKeys', () => {
     ['a key that stands twice', { config: '{"icc": true, "icc": true}' }, { icc: false }, 'guard', 'more than once'],
     ['a key of later engines', {}, { 'firewall-backend': 'nftables' }, 'unsupported', 'does not know "firewall-backend"'],
     ['a rootless engine with the system\'s file', { securityOptions: ['name=rootless'] }, { icc: false }, 'guard', 'rootless'],
+    ['two flags of the packaged unit', { unit: VENDOR.replace('-H', '--icc --live-restore=false -H') }, { icc: false, 'live-restore': true }, 'guard', 'Several flags'],
     ['a flag given by hand', { unit: null, manager: 'none', argv: ['dockerd', '--icc'] }, { icc: false }, 'guard', 'no file is known'],
   ])('defers for %s', (_, over, patch, reason, explanation) => {
     expect(propose(over, patch)).toMatchObject({ defer: reason, explanation: expect.stringContaining(explanation) as string });

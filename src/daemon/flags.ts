@@ -21,7 +21,7 @@ export interface DaemonFlag {
 }
 
 /** strconv.ParseBool. */
-export function parseGoBool(text: string): boolean | null {
+function parseGoBool(text: string): boolean | null {
   if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true;
   if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false;
   return null;

@@ -8,7 +8,7 @@ import { isObject, own } from './json-edit.ts';
 export type KeyType =
   | 'bool' | 'int' | 'string' | 'bytes' | 'strings' | 'ips' | 'stringMap' | 'boolMap' | 'mapMap' | 'ulimits' | 'pools' | 'runtimes' | 'object';
 
-export interface DaemonKey {
+interface DaemonKey {
   readonly name: string;
   readonly type: KeyType;
   /** First engine (major.minor) whose file may hold the key; null: all since 1.13. */

@@ -174,6 +174,9 @@ export function setDaemonKeys(facts: Facts, patch: JsonObject, cost: EditCost): 
     const text = value === null ? null : flagText(daemonKey(key)?.flag ?? key, value);
     if (text !== null) flags = [...flags, ...parseDaemonFlags(text.split(' '))];
   }
+  if (edits.filter((edit) => edit.kind === 'unitDropIn').length > 1) {
+    return guard('Several flags of the packaged unit would have to change at once.', 'set them one after the other, or write the drop-in by hand (systemctl edit)');
+  }
   const candidate = candidateText(facts, filePatch);
   if ('error' in candidate) return guard(`${configPath}: ${candidate.error}`, `correct ${configPath}`);
   const fatal = candidate.problems(flags).filter((problem) => problem.severity === 'fatal');
@@ -186,9 +189,16 @@ export function setDaemonKeys(facts: Facts, patch: JsonObject, cost: EditCost): 
     impact: edit.kind === 'mergeJson' ? cost.impact : maxImpact([cost.impact, 'restart']),
     risk: cost.risk,
     undo: edit.kind === 'mergeJson' || cost.undo === 'impossible' ? cost.undo : maxImpact([cost.undo, 'restart']),
-    ...(cost.note === undefined ? {} : { note: cost.note }),
+    ...noteOf(edit, cost),
   }));
   return { edits: proposed, parameters: [] };
+}
+
+function noteOf(edit: Edit, { note }: EditCost): { readonly note?: string } {
+  const frozen = edit.kind === 'unitDropIn'
+    ? [`The command line of ${edit.unit} then stands in a drop-in: what an update of its package changes in it does not arrive.`] : [];
+  const notes = [...(note === undefined ? [] : [note]), ...frozen];
+  return notes.length === 0 ? {} : { note: notes.join(' ') };
 }
 
 function candidateText(facts: Facts, patch: JsonObject): { readonly problems: (flags: readonly DaemonFlag[]) => ConfigProblem[] } | { readonly error: string } {

@@ -31,7 +31,7 @@ interface ExecStart {
 }
 
 /** How the daemon will be started next, as far as files say it. */
-export interface CommandLine {
+interface CommandLine {
   readonly origin: 'unit' | 'initScript' | 'process';
   readonly words: readonly CommandWord[];
   readonly flags: readonly DaemonFlag[];
@@ -362,7 +362,7 @@ export function commandLine(facts: Facts): Observed<CommandLine> {
 }
 
 /** Where a flag of the daemon is written. */
-export type FlagLocation =
+type FlagLocation =
   /** In one place of the owner's own; `expected` is what stands at `offset`, flag and value; `gap` the blanks right before it. */
   | { readonly kind: 'splice'; readonly path: string; readonly offset: number; readonly expected: string; readonly gap: string; readonly line: number }
   /** In a packaged unit, which only a drop-in may override: `offset` and `length` of flag and value in its whole command line. */
