@@ -4,8 +4,9 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import type Dockerode from 'dockerode';
-import { object, textRecord, texts } from '../collect/json.ts';
+import { at, object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { present, unreadable } from '../model.ts';
@@ -66,6 +67,8 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   const endpoint = await resolveEndpoint(options.dockerHost, options.env ?? process.env);
   const Agent = endpoint.tls === null ? HttpAgent : HttpsAgent;
   const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY, ...(endpoint.tls?.verify === false && { rejectUnauthorized: false }) });
+  // docker-modem prints the options of every request in full, whether or not anyone wants its debug output: a tenth of a second for an agent.
+  Object.defineProperty(agent, inspect.custom, { value: () => 'Agent' });
   let client: Promise<Dockerode> | undefined;
   const ask = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
     client ??= createClient(endpoint, agent);
@@ -83,7 +86,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     if (!Array.isArray(value)) throw notDocker(endpoint, 'the answer is no JSON list');
     return value;
   };
-  const inspect = async (id: string): Promise<Observed<JsonObject> | undefined> => {
+  const inspectContainer = async (id: string): Promise<Observed<JsonObject> | undefined> => {
     try {
       return present(expectObject(await ask((docker) => docker.getContainer(id).inspect())));
     } catch (error) {
@@ -105,7 +108,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
         const { Id: id, Names: names, Labels: labels } = object(entry);
         // The id becomes part of a URL path.
         if (typeof id !== 'string' || !/^[0-9a-f]{12,64}$/i.test(id)) throw notDocker(endpoint, 'a container has no id');
-        const raw = await inspect(id);
+        const raw = await inspectContainer(id);
         const name = texts(names)[0]?.replace(/^\//, '') ?? id.slice(0, 12);
         return raw === undefined ? [] : [{ id, name, labels: textRecord(labels), raw }];
       });
@@ -262,8 +265,8 @@ const statusOf = (error: unknown): number | undefined => {
   return cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number' ? cause.statusCode : undefined;
 };
 
-const notDocker = (endpoint: Endpoint, why: string): EngineError =>
-  new EngineError(`what answers at ${endpoint.url} is not a Docker engine: ${why}.\nName the engine with --docker-host (this one is from ${endpoint.source}).`);
+const notDocker = (endpoint: Endpoint, why: string, cause?: unknown): EngineError =>
+  new EngineError(`what answers at ${endpoint.url} is not a Docker engine: ${why}.\nName the engine with --docker-host (this one is from ${endpoint.source}).`, { cause });
 
 function engineError(error: unknown, endpoint: Endpoint): EngineError {
   if (error instanceof EngineError) return error;
@@ -276,9 +279,15 @@ function engineError(error: unknown, endpoint: Endpoint): EngineError {
   if (/HTTP request to an HTTPS server/i.test(message)) {
     return make(`the engine at ${url} speaks TLS only`, 'Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of its certificates.');
   }
+  if (status === 401 || status === 403) {
+    return make(`the engine at ${url} refused a request (HTTP ${status})`, 'An authorization plugin or a proxy in front of the engine does that; allow reads.');
+  }
   if (status !== undefined) {
-    const hint = status === 401 || status === 403 ? 'An authorization plugin or a proxy in front of the engine refuses this request; allow it.' : "The engine's log says more.";
-    return make(`the engine at ${url} refused a request: ${message}`, hint);
+    // Every error of the engine's API is a JSON object with one member, the message.
+    const said = at(error instanceof Error && 'json' in error ? (error.json as Json) : null, 'message');
+    return typeof said === 'string'
+      ? make(`the engine at ${url} refused a request (HTTP ${status}): ${said.slice(0, 200)}`, "The engine's log says more.")
+      : notDocker(endpoint, `it answers with HTTP ${status}`, error);
   }
   switch (code) {
     case 'ENOENT':
