@@ -386,7 +386,7 @@ export function suggest(word: string, known: readonly string[]): string {
   const [best] = known
     .map((candidate) => ({ candidate, distance: editDistance(normal(word), normal(candidate)) }))
     .sort((a, b) => a.distance - b.distance);
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(best.candidate.length / 3)) ? `; did you mean "${best.candidate}"?` : '';
+  return best !== undefined && best.distance < word.length && best.distance <= Math.max(2, Math.floor(best.candidate.length / 3)) ? `; did you mean "${best.candidate}"?` : '';
 }
 
 /** Levenshtein distance. */

@@ -24,7 +24,7 @@ const { report } = evaluate(checks, remediations, facts, defaultPolicy, { now, d
 const { plan } = makePlan({ facts, policy: defaultPolicy, checks, remediations, tool: TOOL, now, restart: { kind: 'systemd', unit: 'docker.service' } });
 
 /** What a terminal would act on, or a reader not see: C0 but line ends, C1, bidirectional controls, separators, zero-width characters. */
-// eslint-disable-next-line no-control-regex -- control characters are what this is about
+ 
 const DANGEROUS = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/u;
 const HOSTILE = '\u001b]0;owned\u0007\u001b[2J\u202ePASS\u2066\r\n2.2  PASS\u0085\u200b\u009b31m';
 
@@ -90,7 +90,7 @@ describe('layout', () => {
 
   it('adds nothing but colour on a terminal', () => {
     const color = { color: true, width: Infinity };
-    // eslint-disable-next-line no-control-regex -- SGR sequences are what is taken out
+     
     const bare = (text: string): string => text.replaceAll(/\u001b\[\d+m/g, '');
     expect(bare(renderTable(report, color, null))).toBe(renderTable(report, PLAIN, null));
     expect(bare(renderPlan(plan, report, color, null))).toBe(renderPlan(plan, report, PLAIN, null));

@@ -84,9 +84,12 @@ async function savedChoice(path: string, options: ApplyOptions, context: Context
   return { choice: { ...choice, policy }, facts };
 }
 
-/** Whatever was agreed to, with the choices that lead to it. */
-async function agree(
-  choice: PlanChoice, planned: PlanResult, facts: Facts, options: ApplyOptions, context: Context,
+/**
+ * Whatever was agreed to, with the choices that lead to it.
+ * @throws Declined
+ */
+export async function agree(
+  choice: PlanChoice, planned: PlanResult, facts: Facts, options: Pick<ApplyOptions, 'yes'>, context: Context,
 ): Promise<{ readonly choice: PlanChoice; readonly planned: PlanResult | Awaited<ReturnType<typeof confirmPlan>> }> {
   const empty = planned.plan.changes.length === 0;
   if (options.yes === true || (empty && (!context.interactive || ceilingOffers(planned.plan).length === 0))) return { choice, planned };
