@@ -137,7 +137,8 @@ async function mapConcurrently<T, U>(items: readonly T[], f: (item: T) => Promis
 }
 
 async function createClient(endpoint: Endpoint, agent: HttpAgent): Promise<Dockerode> {
-  const { default: Client } = await import('dockerode');
+  const { loadDockerode } = await import('./dockerode.ts');
+  const Client = loadDockerode();
   const { hostname, port } = endpoint.socketPath === null ? new URL(endpoint.url) : { hostname: '', port: '' };
   const protocol = endpoint.tls === null ? 'http' : 'https';
   const { ca, cert, key } = endpoint.tls ?? {};
