@@ -1,12 +1,15 @@
 import type { Remediation } from '../src/model.ts';
+import { daemonRemediations } from './daemon/index.ts';
 import { fileRemediations } from './files/files.ts';
+import { auditRemediations } from './host/audit.ts';
 import { dockerGroup } from './host/docker-group.ts';
 import { kernel } from './host/kernel.ts';
 import { partition } from './host/partition.ts';
 
 /** Every remediation, in the order of the checks' sections. */
 export const remediations: readonly Remediation[] = [
-  partition, dockerGroup, kernel,
+  partition, dockerGroup, ...auditRemediations, kernel,
+  ...daemonRemediations,
   ...fileRemediations,
 ];
 

@@ -48,13 +48,16 @@ function tidyObserved(value: Loose): Loose {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, tidyObserved(inner)]));
 }
 
-const FREE_KEYS = new Set(['files', 'environmentFiles']);
+/** Records by path, and fields that a host may lack. */
+const FREE_KEYS = new Set(['files', 'environmentFiles', 'managed']);
+const OPTIONAL = new Set(['managed', 'volumes', 'daemon.startedWith', 'audit.bootEnabled']);
 
 /** A patch with a misspelt field would silently test nothing. */
 function refuseUnknownFields(patched: Loose, original: Loose, at: string, depth: number): void {
   if (!isObject(patched) || !isObject(original) || 'status' in original || depth === 0) return;
   for (const [key, value] of Object.entries(patched)) {
     const known = original[key];
+    if (known === undefined && OPTIONAL.has(`${at}${key}`)) continue;
     if (known === undefined) throw new Error(`the facts have no ${at}${key}`);
     if (!FREE_KEYS.has(key)) refuseUnknownFields(value, known, `${at}${key}.`, depth - 1);
   }

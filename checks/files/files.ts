@@ -196,6 +196,10 @@ function certificateMode(path: string, stat: FileStat): number | null {
   return path.endsWith('.crt') || path.endsWith('.cert') ? 0o444 : null;
 }
 
+/** What was found at a path; undefined when nobody looked. A path may be hostile: it is no key of Object.prototype. */
+export const statOf = (facts: Facts, path: string): Observed<FileStat> | undefined =>
+  Object.hasOwn(facts.files, path) ? facts.files[path] : undefined;
+
 export const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 const where = (path: string, stat: FileStat): string => stat.realPath === path ? path : `${path} (${stat.realPath})`;
@@ -205,7 +209,7 @@ function judgePaths<D>(row: Row, facts: Facts, judgeStat: (target: Target, path:
   const target = fileTarget(row.name);
   return judge(target, row.paths(facts), (paths) => {
     const verdicts = paths.flatMap((path) => judge<FileStat, D>(
-      fileTarget(path), facts.files[path] ?? unreadable(`${path} was not looked at`),
+      fileTarget(path), statOf(facts, path) ?? unreadable(`${path} was not looked at`),
       (stat) => [judgeStat(fileTarget(path), path, stat)],
       () => [na(fileTarget(path), `${path} does not exist`)],
     ));
@@ -329,10 +333,10 @@ function ownerCheck(row: Row): Check<OwnerDetail> {
       const wrongNow = !isRoot && (stat.uid !== right.uid || stat.gid !== right.gid);
       const now = wrongNow ? { uid: right.uid, gid: right.gid } : null;
       const fine = `${where(path, stat)} belongs to ${isRoot ? ROOT.label : right.label}`;
-      const wrong = `${where(path, stat)} belongs to ${ownerName(facts, stat.uid, stat.gid)}, not to ${right.label}`;
+      const wrong = (): string => `${where(path, stat)} belongs to ${ownerName(facts, stat.uid, stat.gid)}, not to ${right.label}`;
       const detail: OwnerDetail = { path, now, next: null, daemonGroup: null };
       // A rootless daemon gives its socket to the user who runs it.
-      if (!isEngineSocket || right.uid !== 0) return wrongNow ? warn(target, wrong, detail) : pass(target, fine);
+      if (!isEngineSocket || right.uid !== 0) return wrongNow ? warn(target, wrong(), detail) : pass(target, fine);
 
       const following = nextSocket(facts, path, stat);
       const next = valueOf(following);
@@ -343,7 +347,7 @@ function ownerCheck(row: Row): Check<OwnerDetail> {
         next: wrongNext && next.by === 'docker.socket' ? { user: 'root', group: hasDockerGroup(facts) ? 'docker' : 'root' } : null,
         daemonGroup: wrongNext && next.by === 'dockerd' ? next.group : null,
       };
-      if (wrongNow) return warn(target, wrong, full);
+      if (wrongNow) return warn(target, wrong(), full);
       if (wrongNext) return warn(target, `${fine}, but ${next.by} will give it to ${next.user}:${next.group} at its next start`, full);
       return nextRight.status === 'present' ? pass(target, `${fine}, and keeps that owner at the next start`)
         : unknown(target, nextRight.status === 'unreadable' ? nextRight.reason : 'There are no accounts to look up the group of docker.socket');

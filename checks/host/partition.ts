@@ -1,5 +1,6 @@
 import type { Check, EngineInfo, Facts, MountPoint, Observed, Target } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
+import { statOf } from '../files/files.ts';
 import { judge, manual, pass, unknown, warn } from '../verdict.ts';
 
 /** Where containers are kept. */
@@ -26,7 +27,7 @@ function isSeparate(path: string, mounts: readonly MountPoint[]): boolean {
 }
 
 function realPath(facts: Facts, path: string): Observed<string> {
-  const stat = facts.files[path];
+  const stat = statOf(facts, path);
   if (stat?.status === 'unreadable') return stat;
   return { status: 'present', value: valueOf(stat)?.realPath ?? path };
 }

@@ -1,4 +1,4 @@
-import { fileModeChecks, fileOwnerChecks, octal, ownerName } from '../../checks/files/files.ts';
+import { fileModeChecks, fileOwnerChecks, octal, ownerName, statOf } from '../../checks/files/files.ts';
 import type { ModeDetail, OwnerDetail } from '../../checks/files/files.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Facts, FileStat, ProposedEdit, Remediation } from '../../src/model.ts';
@@ -26,7 +26,7 @@ function shutOut(path: string, stat: FileStat, after: Access, facts: Facts): rea
 
 /** A change of metadata costs nothing now; it is a risk for those who can no longer use the file. */
 function metadata(edit: { kind: 'setMode'; path: string; mode: number } | { kind: 'setOwner'; path: string; uid: number; gid: number }, facts: Facts): ProposedEdit {
-  const stat = valueOf(facts.files[edit.path]);
+  const stat = valueOf(statOf(facts, edit.path));
   const lost = stat ? shutOut(edit.path, stat, { ...stat, ...edit }, facts) : [];
   const notes = [
     ...(lost.length > 0 ? [`From now on, ${lost.join(' and ')} cannot ${stat?.type === 'socket' ? 'connect to' : 'read'} ${edit.path}.`] : []),

@@ -1,0 +1,223 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { checks } from '../checks/index.ts';
+import { remediationFor, remediations } from '../remediations/index.ts';
+import { evaluate } from '../src/evaluate.ts';
+import type { Check, Facts, Outcome, Policy } from '../src/model.ts';
+import { EDITIONS, OUTCOMES } from '../src/model.ts';
+import { defaultPolicy } from '../src/policy.ts';
+import { caseOf } from './cases.ts';
+import { casePaths, loadHost } from './hosts.ts';
+
+/** The live recommendations of sections 1.1, 2 and 3 of edition 1.8.0: section, and how many it has. */
+const LIVE = [['1.1', 18], ['2', 19], ['3', 24]] as const;
+const LIVE_NUMBERS = LIVE.flatMap(([section, count]) => Array.from({ length: count }, (_, index) => `${section}.${index + 1}`));
+
+const cases = casePaths().map((path) => ({ path, ...caseOf(path) }));
+const worst = (verdicts: readonly { outcome: Outcome }[]): Outcome | undefined =>
+  OUTCOMES.find((outcome) => verdicts.some((verdict) => verdict.outcome === outcome));
+
+describe('the catalogue', () => {
+  test('has the 61 live recommendations of sections 1.1, 2 and 3, each once', () => {
+    expect(LIVE_NUMBERS).toHaveLength(61);
+    expect(checks.flatMap(({ cis }) => cis['1.8.0'] ?? []).sort()).toEqual([...LIVE_NUMBERS].sort());
+  });
+
+  test('is in the order of the edition', () => {
+    const numbers = checks.flatMap(({ cis }) => cis['1.8.0'] ?? []);
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })));
+  });
+
+  test.each(EDITIONS)('uses each number of %s once', (edition) => {
+    const numbers = checks.flatMap(({ cis }) => cis[edition] ?? []);
+    expect(numbers.filter((number, index) => numbers.indexOf(number) !== index)).toEqual([]);
+  });
+
+  test('ids are unique', () => {
+    expect(new Set(checks.map(({ id }) => id)).size).toBe(checks.length);
+    expect(new Set(remediations.map(({ check }) => check.id)).size).toBe(remediations.length);
+  });
+
+  test('every remediation is of a registered check', () => {
+    expect(remediations.filter(({ check }) => !checks.includes(check)).map(({ check }) => check.id)).toEqual([]);
+  });
+});
+
+describe.each(checks.map((check) => [check.id, check] as const))('%s', (id, check) => {
+  const own = cases.filter((one) => one.check === check);
+
+  test('has a slug, a title that states the compliant condition, and words for people', () => {
+    expect(id).toMatch(/^[a-z]+(\.[a-z\d]+(-[a-z\d]+)*)+$/u);
+    expect(check.title).not.toMatch(/^Ensure\b|\.$/u);
+    for (const text of [check.rationale, check.passes]) expect(text).toMatch(/^\S.*\.$/su);
+    expect(check.evidence).not.toBe('');
+    expect([1, 2]).toContain(check.level);
+  });
+
+  test('has a remediation, and steps where that is left to a person', () => {
+    const remediation = remediationFor(id);
+    expect(remediation).toBeDefined();
+    expect(remediation?.effect).toMatch(/^[A-Z`].*\.$/su);
+    if (remediation?.mode === 'manual') expect(remediation.manual).toMatch(/\S/u);
+    if (remediation?.mode === 'choice') expect(remediation.parameters.length + (remediation.manual?.length ?? 0)).toBeGreaterThan(0);
+  });
+
+  test('its cases are in a folder that names it or its table', () => {
+    for (const { path } of own) {
+      const folder = path.split('/')[0] ?? '';
+      expect(id === folder || id.startsWith(`${folder}.`), path).toBe(true);
+    }
+  });
+
+  test('its cases reach pass, warn and, because it reads facts, unknown', () => {
+    const reached = new Set(own.flatMap(({ spec }) => spec.findings.map(({ outcome }) => outcome)));
+    expect([...reached]).toEqual(expect.arrayContaining(['pass', 'warn', 'unknown']));
+  });
+});
+
+describe('what cannot be read', () => {
+  type Path = readonly string[];
+
+  const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+  const isObserved = (value: unknown): boolean =>
+    isObject(value) && typeof value['status'] === 'string' && ['present', 'absent', 'unreadable'].includes(value['status']);
+
+  /** Every Observed that holds no other: those of containers are leaves, the list of containers is one as well. */
+  function observedPaths(value: unknown, at: Path = []): readonly Path[] {
+    if (!isObject(value)) return [];
+    const inner = Object.entries(value).flatMap(([key, child]) => observedPaths(child, [...at, key]));
+    return isObserved(value) ? [at, ...inner] : inner;
+  }
+
+  /** The facts with another value at a path; the rest is shared. */
+  function withAt(facts: Facts, path: Path, value: unknown): Facts {
+    const set = (node: unknown, depth: number): unknown => {
+      const key = path[depth];
+      if (key === undefined) return value;
+      const child = set((node as Record<string, unknown>)[key], depth + 1);
+      return Array.isArray(node) ? node.with(Number(key), child) as unknown[] : { ...(node as object), [key]: child };
+    };
+    return set(facts, 0) as Facts;
+  }
+
+  const at = (facts: Facts, path: Path): unknown =>
+    path.reduce<unknown>((node, key) => isObject(node) ? node[key] : undefined, facts);
+
+  /** Everything that any case holds at a path. */
+  const seenAt = new Map<string, Map<string, unknown>>();
+  for (const { facts } of cases) {
+    for (const path of observedPaths(facts)) {
+      const value = at(facts, path);
+      const seen = seenAt.get(path.join('\0')) ?? new Map<string, unknown>();
+      seenAt.set(path.join('\0'), seen.set(JSON.stringify(value), value));
+    }
+  }
+
+  /** The facts that a check looks at: all others cannot matter to it. */
+  function readBy(check: Check, facts: Facts, policy: Policy): readonly Path[] {
+    const read = new Map<string, Path>();
+    const watched = (node: unknown, path: Path): unknown => {
+      if (!isObject(node)) return node;
+      if (Array.isArray(node)) return node.map((child, index) => watched(child, [...path, String(index)]));
+      const copy = Object.fromEntries(Object.entries(node).map(([key, child]) => [key, watched(child, [...path, key])]));
+      const { status } = node;
+      return isObserved(node) ? Object.defineProperty(copy, 'status', { enumerable: true, get: () => (read.set(path.join('\0'), path), status) }) : copy;
+    };
+    check.evaluate(watched(facts, []) as Facts, policy);
+    return [...read.values()];
+  }
+
+  test.each(cases.map(({ path, check, facts, policy }) => [path, check, facts, policy] as const))('never helps %s to pass', (_path, check, facts, policy) => {
+    const passed = new Set(check.evaluate(facts, policy).filter(({ outcome }) => outcome === 'pass').map(({ target }) => target.id));
+    for (const path of readBy(check, facts, policy)) {
+      const where = path.join('.');
+      const after = check.evaluate(withAt(facts, path, { status: 'unreadable', reason: 'made unreadable' }), policy);
+      expect(after.length, where).toBeGreaterThan(0);
+      const newPasses = after.filter(({ outcome, target }) => outcome === 'pass' && !passed.has(target.id));
+      expect(newPasses, `${where} unreadable turns a finding into a pass`).toEqual([]);
+      if (worst(after) !== 'pass') continue;
+      // It passes without knowing: then it must pass whatever is there.
+      for (const [text, value] of seenAt.get(path.join('\0')) ?? []) {
+        const otherwise = worst(check.evaluate(withAt(facts, path, value), policy));
+        expect(['pass', 'na', 'manual'], `passes with ${where} unreadable, but with ${text.slice(0, 200)} it does not`).toContain(otherwise);
+      }
+    }
+  });
+});
+
+describe('hostile facts', () => {
+  type Node = Record<string | number, unknown>;
+
+  /** Every place in the facts, as [parent, key]. */
+  function places(node: unknown, found: [Node, string][] = []): [Node, string][] {
+    if (typeof node !== 'object' || node === null) return found;
+    for (const [key, child] of Object.entries(node)) {
+      if (key !== 'status' && key !== 'schemaVersion') found.push([node as Node, key]);
+      places(child, found);
+    }
+    return found;
+  }
+
+  const replacement = fc.record({
+    text: fc.oneof(fc.string(), fc.constantFrom('', '/', '../..', '__proto__', 'a'.repeat(5000), '\u001b[31m', '0', '-1', 'unix://', '\n', '[(*')),
+    number: fc.oneof(fc.integer(), fc.constantFrom(0, -1, Number.MAX_SAFE_INTEGER)),
+  });
+
+  /** Another value of the same kind. */
+  function mutate(parent: Node, key: string, { text, number }: { text: string; number: number }): void {
+    const value = parent[key];
+    if (typeof value === 'string') parent[key] = text;
+    else if (typeof value === 'number') parent[key] = number;
+    else if (typeof value === 'boolean') parent[key] = !value;
+    else if (Array.isArray(value)) parent[key] = number % 2 === 0 ? [] : [...value as unknown[], ...value as unknown[]];
+    else if (typeof value === 'object' && value !== null && 'status' in value) parent[key] = number % 2 === 0 ? { status: 'absent' } : { status: 'unreadable', reason: text };
+  }
+
+  test('make no check and no remediation throw, and no verdict disappear', () => {
+    const bases = [loadHost('stock-debian'), ...cases.filter((_, index) => index % 7 === 0).map(({ facts }) => facts)];
+    fc.assert(fc.property(fc.nat(), fc.array(fc.tuple(fc.nat(), replacement), { minLength: 1, maxLength: 6 }), (base, changes) => {
+      const facts = structuredClone(bases[base % bases.length]) as Facts;
+      for (const [at, value] of changes) {
+        const all = places(facts);
+        const [parent, key] = all[at % all.length] ?? [{}, ''];
+        mutate(parent, key, value);
+      }
+      const { report, findings } = evaluate(checks, remediations, facts, defaultPolicy, { now: new Date(0), durationMs: 0, tool: { name: 'harden', version: '0.0.0' } });
+      expect(findings.filter(({ message }) => message.startsWith('check failed')).map(({ check, message }) => `${check}: ${message}`)).toEqual([]);
+      const { pass, warn, na, manual, unknown } = report.summary;
+      expect(pass + warn + na + manual + unknown).toBe(checks.length);
+      for (const finding of findings.filter(({ outcome }) => outcome === 'warn')) remediationFor(finding.check)?.propose(finding, facts, defaultPolicy);
+    }), { numRuns: 100 });
+  });
+});
+
+describe('purity', () => {
+  const root = new URL('../', import.meta.url);
+  const sources = (folder: string): readonly string[] => readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`);
+  const textOf = (path: string): string => readFileSync(new URL(path, root), 'utf8');
+  /** What a module needs when it runs: types are erased. */
+  const importsOf = (path: string): readonly string[] =>
+    [...textOf(path).matchAll(/^(?:import|export)\s(?!type\b)([^;]*?)\bfrom\s*'([^']+)'|\bimport\(?\s*'([^']+)'/gmu)]
+      .filter((match) => !PURE.some((statement) => statement.test(match[0]))).map((match) => match[2] ?? match[3] ?? '');
+  /** Functions of text that Node has among its I/O. */
+  const PURE = [/\{ isIP(?:v[46])?(?:, isIPv[46])* \} from 'node:net'/u, /'node:(?:path|path\/posix|crypto|util)'/u];
+  const isRelative = (name: string): boolean => /^\.\.?\//u.test(name);
+
+  /** A module and all that it imports, and theirs. */
+  function closure(path: string, seen = new Set<string>()): ReadonlySet<string> {
+    if (seen.has(path)) return seen;
+    seen.add(path);
+    for (const name of importsOf(path).filter(isRelative)) closure(new URL(name, new URL(path, root)).href.slice(root.href.length), seen);
+    return seen;
+  }
+
+  test.each([...sources('checks'), ...sources('remediations')])('%s does no I/O, knows no time, and imports only our own modules', (path) => {
+    expect(importsOf(path).filter((name) => !isRelative(name))).toEqual([]);
+    for (const module of closure(path)) {
+      expect(importsOf(module).filter((name) => /^(?:node:|dockerode$|inquirer$|commander$)/u.test(name)), module).toEqual([]);
+      expect(textOf(module), module).not.toMatch(/\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.(?:env|argv|cwd)\b/u);
+    }
+  });
+});
