@@ -52,7 +52,7 @@ const dockerSocketPaths = (facts: Facts): readonly string[] => {
 };
 
 const REGISTRY_UNITS = [
-  '/usr/lib/systemd/system/docker-registry.service', '/etc/systemd/system/docker-registry.service', '/lib/systemd/system/docker-registry.service',
+  '/etc/systemd/system/docker-registry.service', '/usr/lib/systemd/system/docker-registry.service', '/lib/systemd/system/docker-registry.service',
 ];
 
 /** In the benchmark's order; the last four are retired since 1.11.0. */

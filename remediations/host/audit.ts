@@ -1,7 +1,7 @@
 import type { AuditDetail } from '../../checks/host/audit.ts';
 import { auditChecks } from '../../checks/host/audit.ts';
 import { coverage, loadStop, realPathOf, resolvePath, stopText } from '../../src/audit/coverage.ts';
-import { auditDropIn, isWatchablePath, predictAudit, tmpfilesDropIn } from '../../src/audit/render.ts';
+import { auditDropIn, isWatchablePath, partsGlued, predictAudit, tmpfilesDropIn } from '../../src/audit/render.ts';
 import { compareSources, layerDirectories } from '../../src/collect/audit.ts';
 import { AUDIT_DROP_IN, TMPFILES_DROP_IN } from '../../src/managed.ts';
 import type { Check, Edit, Facts, Finding, ParameterSpec, ParameterUse, Policy, Proposal, Remediation } from '../../src/model.ts';
@@ -57,7 +57,8 @@ function runDirectories(facts: Facts, path: string, type: 'file' | 'directory'):
   const names = (type === 'directory' ? real : real.slice(0, real.lastIndexOf('/'))).split('/').slice(2);
   return names.map((_, index) => {
     const directory = `/run/${names.slice(0, index + 1).join('/')}`;
-    return { kind: 'runDirectory', path: directory, mode: valueOf(facts.files[directory])?.mode ?? 0o711 };
+    // As its owner makes it, but never writable by others.
+    return { kind: 'runDirectory', path: directory, mode: (valueOf(facts.files[directory])?.mode ?? 0o711) & 0o755 };
   });
 }
 
@@ -100,7 +101,7 @@ function propose(finding: Finding<AuditDetail>, facts: Facts, policy: Policy, ch
       `add to it: ${rules.map(({ path, perms }) => `-w ${path} -p ${perms} -k ${KEY}`).join('; ')}; then auditctl -R /etc/audit/audit.rules`);
   }
   const stop = loadStop(facts);
-  if (stop !== null && stop.source.path !== AUDIT_DROP_IN && compareSources(stop.source, { path: AUDIT_DROP_IN, line: 1 }) < 0) {
+  if (stop !== null && stop.source.path !== AUDIT_DROP_IN && !partsGlued(stop) && compareSources(stop.source, { path: AUDIT_DROP_IN, line: 1 }) < 0) {
     return defer('guard', `A rule of ours would never be reached: ${stopText(stop)}`, 'repair or remove that line');
   }
   const directories = runDirectories(facts, subject.path, subject.type);

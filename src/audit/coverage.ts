@@ -19,7 +19,7 @@ export interface AuditSubject {
  */
 export type CoverageState = 'covered' | 'disabled' | 'loaded-only' | 'file-only' | 'partial' | 'suppressed' | 'none' | 'no-auditd' | 'unknown';
 
-export interface Coverage {
+interface Coverage {
   readonly state: CoverageState;
   /** One sentence without a final period. */
   readonly reason: string;
@@ -40,7 +40,7 @@ const EARLY_RUN = ['/run', '/run/lock', '/run/log', '/run/systemd', '/run/udev',
 const LAYERS = /^(?:\d+\.\d+\/)?(?:overlay2?|aufs|btrfs|devicemapper|fuse-overlayfs|vfs|zfs|rootfs|volumes)(?:\/|$)/;
 
 const isBelow = (path: string, directory: string): boolean => directory === '/' ? path !== '/' : path.startsWith(`${directory}/`);
-const parentOf = (path: string): string => path.slice(0, Math.max(1, path.lastIndexOf('/')));
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '/';
 
 /**
  * A path with its directories resolved and its last name as it is: the kernel follows symbolic links on the way to a watched name,

@@ -23,6 +23,8 @@ function ruleLines({ path, match, perms, key, except }: AuditEdit, style: 'watch
   return [...quiet, ...arches.map((arch) => `-a always,exit -F arch=${arch} -F ${match}=${path} -F perm=${perms} -F key=${key}`)];
 }
 
+const OWN_START = { path: AUDIT_DROP_IN, line: 1 };
+
 const COVERED_ELSEWHERE = ' is covered by ';
 
 /**
@@ -49,7 +51,10 @@ export function auditDropIn(edits: readonly AuditEdit[], facts: Facts, style: 'w
     const elsewhere = coveredByOthers(others, edit);
     return elsewhere === null ? ruleLines(edit, style, facts.host.architecture) : [`# ${edit.path}${COVERED_ELSEWHERE}${elsewhere}`];
   });
-  return renderTemplate('audit.rules', { lines: [...kept, ...added] });
+  // Should their directories be missing at some boot after all, the other rules of this file are loaded by then.
+  const isBelowRun = (line: string): boolean => /[ =](?:\/var)?\/run\//.test(line);
+  const lines = [...kept, ...added];
+  return renderTemplate('audit.rules', { lines: [...lines.filter((line) => !isBelowRun(line)), ...lines.filter(isBelowRun)] });
 }
 
 const parentIsGone = (facts: Facts, rule: AuditRule): boolean =>
@@ -90,11 +95,11 @@ export function predictAudit(facts: AuditFacts, dropInText: string): AuditFacts 
   if (!facts.augenrules) return facts;
   const own = parseRulesText(AUDIT_DROP_IN, dropInText);
   const others = valueOf(withoutOwn(facts)) ?? [];
-  const after = others.findIndex(({ source }) => source !== undefined && compareSources(source, { path: AUDIT_DROP_IN, line: 1 }) > 0);
+  const after = others.findIndex(({ source }) => source !== undefined && compareSources(source, OWN_START) > 0);
   const at = after === -1 ? others.length : after;
   const persistent = [...others.slice(0, at), ...own, ...others.slice(at)];
   const { stop, ...rest } = facts;
-  const remaining = stop === undefined || stop.source.path === AUDIT_DROP_IN ? undefined : stop;
+  const remaining = stop === undefined || stop.source.path === AUDIT_DROP_IN || partsGlued(stop) ? undefined : stop;
   const predicted: AuditFacts = { ...rest, ...(remaining === undefined ? {} : { stop: remaining }), persistent: present(persistent) };
   const loaded = valueOf(facts.loaded);
   if (loaded === undefined || facts.enabled.status !== 'present' || facts.enabled.value === 2) return predicted;
@@ -103,6 +108,10 @@ export function predictAudit(facts: AuditFacts, dropInText: string): AuditFacts 
   const kernelOnly = loaded.filter((rule) => ![...before, ...persistent].some((written) => isListedAs(written, rule)));
   return { ...predicted, loaded: present([...reached.map(asListed), ...kernelOnly]) };
 }
+
+/** Whether a drop-in that begins with a newline ends the trouble of two glued lines, by standing between their files. */
+export const partsGlued = ({ source, gluedTo }: NonNullable<AuditFacts['stop']>): boolean =>
+  gluedTo !== undefined && compareSources(source, OWN_START) < 0 && compareSources({ path: gluedTo, line: 1 }, OWN_START) > 0;
 
 const asListed = ({ source: _, ...rule }: AuditRule): AuditRule => printsAsWatch(rule) ? { ...rule, action: 'always', match: 'watch' } : rule;
 

@@ -19,7 +19,7 @@ export const auditRequests = [
 
 type Answers<R extends readonly ReadRequest[]> = { readonly [K in keyof R]: Observed<ReadResult<R[K]>> };
 /** The answers to `auditRequests`. */
-export type AuditResults = Answers<typeof auditRequests>;
+type AuditResults = Answers<typeof auditRequests>;
 
 /**
  * Paths that the audit checks look at on every host, and the directory aliases that make two spellings one path. What depends
@@ -46,7 +46,7 @@ export const auditParentPaths = (audit: AuditFacts): readonly string[] =>
   audit.persistent.status !== 'present' ? [] : [...new Set(audit.persistent.value.filter(({ match }) => match !== 'any')
     .flatMap(({ path, match }) => match === 'dir' ? [path, parentOf(path)] : [parentOf(path)]))].sort();
 
-const parentOf = (path: string): string => path.slice(0, Math.max(1, path.lastIndexOf('/')));
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '/';
 
 /** Second round: the texts of rules.d that augenrules(8) reads, in its order. */
 export function auditFileRequests(listed: Observed<readonly string[]>): readonly { readonly kind: 'text'; readonly path: string }[] {
@@ -138,7 +138,7 @@ function loadOrder(files: readonly { readonly path: string; readonly text: strin
   let continuesFrom: AuditSource | undefined;
   let bootEnabled: Persistent['bootEnabled'];
   const identities = new Set<string>();
-  for (const { text, source } of joinLines(files)) {
+  for (const { text, source, gluedTo } of joinLines(files)) {
     const words = splitWords(text);
     const [option = '', value = ''] = words;
     if (option === '' || option.startsWith('#')) continue;
@@ -159,7 +159,7 @@ function loadOrder(files: readonly { readonly path: string; readonly text: strin
       continue;
     }
     const stops = (reason: string): void => {
-      if (continuesFrom === undefined) stop ??= { source, reason };
+      if (continuesFrom === undefined) stop ??= { source, reason, ...(gluedTo === undefined ? {} : { gluedTo }) };
     };
     if (option === '-W' || option === '-d') {
       const gone = parseRule(option === '-W' ? text.replace('-W', '-w') : text.replace('-d', '-a'));
@@ -187,15 +187,22 @@ function loadOrder(files: readonly { readonly path: string; readonly text: strin
   };
 }
 
-function joinLines(files: readonly { readonly path: string; readonly text: string }[]): { text: string; source: AuditSource }[] {
-  const lines: { text: string; source: AuditSource }[] = [];
+interface Line {
+  text: string;
+  readonly source: AuditSource;
+  gluedTo?: string;
+}
+
+function joinLines(files: readonly { readonly path: string; readonly text: string }[]): Line[] {
+  const lines: Line[] = [];
   for (const { path, text } of files) {
-    const parts = text.split('\n');
     // What follows the last newline of a file: the next file's first line is written right behind it.
     const glued = lines.at(-1);
-    parts.forEach((part, index) => {
-      if (index === 0 && glued !== undefined && glued.text !== '') glued.text += part;
-      else lines.push({ text: part, source: { path, line: index + 1 } });
+    text.split('\n').forEach((part, index) => {
+      if (index === 0 && glued !== undefined && glued.text !== '') {
+        glued.text += part;
+        if (part !== '') glued.gluedTo ??= path;
+      } else lines.push({ text: part, source: { path, line: index + 1 } });
     });
   }
   return lines;

@@ -199,7 +199,12 @@ export interface AuditFacts {
   /** Whether the next boot's rules are made from rules.d; false also where audit.rules is written by hand. */
   readonly augenrules: boolean;
   /** The first persistent line at which loading ends (auditctl -R stops at an error unless -c or -i came before): nothing after it is loaded. */
-  readonly stop?: { readonly source: AuditSource; readonly reason: string };
+  readonly stop?: {
+    readonly source: AuditSource;
+    readonly reason: string;
+    /** The file whose first line is glued to this one, which has no final newline: a file between the two parts them. */
+    readonly gluedTo?: string;
+  };
   /** The first -c or -i: errors after it do not end the load. */
   readonly continuesFrom?: AuditSource;
   /** The value of the last persistent -e. */
