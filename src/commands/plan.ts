@@ -20,7 +20,7 @@ export async function plan({ output, ...options }: PlanOptions, context: Context
   const planned = planFor({ policy, selected, picks: null, restartCommand: options.restartCommand }, facts, context);
   warnOfWaivers(policy, planned.findings, context);
   await emit(wanted, {
-    text: (layout) => renderPlan(planned.plan, planned.report, layout, options.limit ?? null),
+    text: (layout) => renderPlan(planned.plan, planned.report, layout, options.limit ?? null) + (planned.plan.changes.length > 0 ? 'Apply it with `harden apply`.\n' : ''),
     json: () => printJson(planDocument(planned.plan)),
   }, layoutFor(context, options), context);
   if (output !== undefined) {

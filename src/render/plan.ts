@@ -113,5 +113,5 @@ function summaryLine({ summary, promises }: Plan, style: Style): string {
   const fixed = `${summary.fixable} of ${plural(summary.warns, 'finding')} that warn`;
   return style.bold(
     `${plural(summary.changes, 'change')} for ${fixed}; ${plural(promises.length, 'check')} will pass, ${summary.deferred} deferred.`,
-  ) + (summary.changes > 0 ? ' Apply with `harden apply`.' : '');
+  );
 }
