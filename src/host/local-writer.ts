@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, chmod, chown, mkdir, mkdtemp, open, readdir, readFile, realpath, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
@@ -13,6 +13,7 @@ type Metadata = Parameters<HostWriter['setMetadata']>[1];
 
 /** Where tools are looked up: the system's directories only, so that no PATH decides what root runs. */
 const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+const TOOL_ENVIRONMENT = { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C' };
 const TOOL_TIMEOUT_MS = 60_000;
 /** What a tool may still do after it was asked to end, before it is killed. */
 const TERMINATION_GRACE_MS = 2_000;
@@ -28,10 +29,31 @@ const O_PATH = 0o10000000;
 /** Changes this machine. Paths that other users could redirect are refused (see resolveTrusted). */
 export function createLocalWriter(): HostWriter {
   return {
-    snapshot, refusal, metadataRefusal, replace, remove, removeLeftovers, makeDirectory, removeDirectory, setMetadata, signal, append, answers,
+    snapshot: explained('read', snapshot),
+    refusal: explained('look at', refusal),
+    metadataRefusal: explained('look at', metadataRefusal),
+    replace: explained('replace', replace),
+    remove: explained('remove', remove),
+    removeLeftovers: explained('clean up after', removeLeftovers),
+    makeDirectory: explained('make the directory', makeDirectory),
+    removeDirectory: explained('remove the directory', removeDirectory),
+    setMetadata: explained('set mode and owner of', setMetadata),
+    append: explained('write to', append),
     run: (tool, args, options) => runTool(tool, args, options?.timeoutMs ?? TOOL_TIMEOUT_MS),
+    signal,
+    answers,
   };
 }
+
+/** What the system says about a failure becomes what a person can do about it; faults of ours stay what they are. */
+const explained = <Args extends readonly unknown[], Result>(verb: string, action: (path: string, ...rest: Args) => Promise<Result>) =>
+  async (path: string, ...rest: Args): Promise<Result> => {
+    try {
+      return await action(path, ...rest);
+    } catch (error) {
+      throw error instanceof Error && 'syscall' in error ? fileError(verb, path, error) : error;
+    }
+  };
 
 async function snapshot(path: string): Promise<FileSnapshot | null> {
   try {
@@ -47,7 +69,7 @@ async function snapshot(path: string): Promise<FileSnapshot | null> {
     }
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return null;
-    throw fileError('read', path, error);
+    throw error;
   }
 }
 
@@ -102,12 +124,10 @@ async function writeRefusal(path: string): Promise<string | null> {
     if (code === 'EPERM') return `${path} is immutable (chattr +i), so somebody does not want it changed. If you do, run \`chattr -i ${path}\``;
     if (code === 'EROFS') return `${path} is on a read-only file system. Remount it read-write, or make the change where that file system is built`;
     if (code === 'EACCES') return `${path} cannot be written by this user. Run as root`;
-    throw fileError('look at', path, error);
+    throw error;
   }
-  const lsattr = await findProgram('lsattr');
-  if (lsattr === null) return null;
   // Fails on sockets and on file systems without flags: then there is none to respect.
-  const { code, stdout } = await runProgram(lsattr, ['-d', path], TOOL_TIMEOUT_MS);
+  const { code, stdout } = await runHelper('lsattr', ['-d', path]);
   const flags = stdout.split(' ')[0] ?? '';
   return code === 0 && flags.includes('a') ? `${path} is append-only (chattr +a), so it cannot be replaced. If it may be, run \`chattr -a ${path}\`` : null;
 }
@@ -118,9 +138,8 @@ async function mountPoints(): Promise<ReadonlySet<string>> {
   return new Set(lines.map((line) => (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))));
 }
 
-let gnuCp: Promise<boolean> | undefined;
-const copiesAttributes = (): Promise<boolean> => (gnuCp ??= findProgram('cp').then(async (cp) =>
-  cp !== null && (await runProgram(cp, ['--version'], TOOL_TIMEOUT_MS)).stdout.includes('coreutils')));
+/** GNU's and uutils' cp can; busybox's cannot. */
+const copiesAttributes = async (): Promise<boolean> => (await runHelper('cp', ['--version'])).stdout.includes('coreutils');
 
 const temporaryPrefix = (path: string): string => `.${basename(path)}.harden-`;
 
@@ -147,16 +166,14 @@ async function replace(path: string, content: Buffer, metadata: Metadata): Promi
     await rename(temporary, target.path);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
-    throw error instanceof HostError ? error : fileError('replace', path, error);
+    throw error;
   }
-  await durable('replace', path, dirname(target.path));
+  await syncDirectory(dirname(target.path));
 }
 
 /** ACL, extended attributes and SELinux label; Node has no call for them. */
 async function copyAttributes(from: string, to: string): Promise<void> {
-  const cp = await findProgram('cp');
-  if (cp === null) throw new HostError(`cannot keep the attributes of ${from}: cp is missing. Install coreutils`);
-  const { code, stderr } = await runProgram(cp, ['--attributes-only', '--preserve=all', '--no-dereference', '--', from, to], TOOL_TIMEOUT_MS);
+  const { code, stderr } = await runHelper('cp', ['--attributes-only', '--preserve=all', '--no-dereference', '--', from, to]);
   // With --preserve=all, cp exits 0 although an attribute could not be kept, but says so.
   if (code !== 0 || stderr !== '') {
     throw new HostError(`cannot keep the ACL, extended attributes or SELinux label of ${from}: ${stderr.trim() || `cp exited with ${code}`}`);
@@ -170,9 +187,9 @@ async function remove(path: string): Promise<void> {
   try {
     await unlink(target.path);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw fileError('remove', path, error);
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
-  await durable('remove', path, dirname(target.path));
+  await syncDirectory(dirname(target.path));
 }
 
 async function removeLeftovers(path: string): Promise<readonly string[]> {
@@ -182,7 +199,7 @@ async function removeLeftovers(path: string): Promise<readonly string[]> {
   const prefix = temporaryPrefix(target.path);
   const leftovers = (await readdir(directory)).filter((name) => name.startsWith(prefix) && /^[0-9a-f]{12}$/.test(name.slice(prefix.length)));
   for (const name of leftovers) await rm(join(directory, name), { force: true });
-  if (leftovers.length > 0) await durable('clean up', path, directory);
+  if (leftovers.length > 0) await syncDirectory(directory);
   return leftovers.map((name) => join(directory, name));
 }
 
@@ -206,7 +223,7 @@ async function makeDirectory(path: string): Promise<readonly string[]> {
       await syncDirectory(parent);
     } catch (error) {
       for (const created of made.reverse()) await rmdir(created).catch(() => undefined);
-      throw fileError('make the directory', directory, error);
+      throw error;
     }
     parent = directory;
   }
@@ -220,30 +237,26 @@ async function removeDirectory(path: string): Promise<void> {
     await rmdir(target.path);
   } catch (error) {
     if (['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) return;
-    throw fileError('remove the directory', path, error);
+    throw error;
   }
-  await durable('remove the directory', path, dirname(target.path));
+  await syncDirectory(dirname(target.path));
 }
 
 async function setMetadata(path: string, metadata: Metadata): Promise<void> {
   const target = await resolveTrusted(path, { followLast: false });
   if (target.stat === null) throw new HostError(`cannot set mode and owner of ${path}: it does not exist`);
   if (target.stat.isSymbolicLink()) throw new HostError(`cannot set mode and owner of ${path}: it is a symbolic link. Name the file that it leads to`);
+  const handle = await open(target.path, O_PATH | constants.O_NOFOLLOW);
   try {
-    const handle = await open(target.path, O_PATH | constants.O_NOFOLLOW);
-    try {
-      // What was just opened is what changes, even if the name leads elsewhere by now: fchmod(2) refuses O_PATH, its /proc name does not.
-      const name = viaDescriptor(handle);
-      await chown(name, metadata.uid, metadata.gid);
-      // After the owner: chown(2) clears setuid and setgid.
-      await chmod(name, metadata.mode);
-      const { stat } = target;
-      if (stat.isFile() || stat.isDirectory()) await syncInode(name);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw fileError('set mode and owner of', path, error);
+    // What was just opened is what changes, even if the name leads elsewhere by now: fchmod(2) refuses O_PATH, its /proc name does not.
+    const name = viaDescriptor(handle);
+    await chown(name, metadata.uid, metadata.gid);
+    // After the owner: chown(2) clears setuid and setgid.
+    await chmod(name, metadata.mode);
+    const { stat } = target;
+    if (stat.isFile() || stat.isDirectory()) await syncInode(name);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -255,14 +268,6 @@ async function syncInode(path: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-async function durable(verb: string, path: string, directory: string): Promise<void> {
-  try {
-    await syncDirectory(directory);
-  } catch (error) {
-    throw fileError(verb, path, error);
   }
 }
 
@@ -283,23 +288,19 @@ async function append(path: string, line: string): Promise<void> {
   if (line.includes('\n')) throw new HostError(`cannot append to ${path}: one line at a time`);
   const target = await resolveTrusted(path, { followLast: false });
   if (target.missing.length > 1) throw new HostError(`cannot write ${path}: the directory ${dirname(target.path)} does not exist. Create it first`);
+  const create = target.stat === null ? constants.O_CREAT | constants.O_EXCL : 0;
+  const handle = await open(target.path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK | create, 0o600);
   try {
-    const create = target.stat === null ? constants.O_CREAT | constants.O_EXCL : 0;
-    const handle = await open(target.path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK | create, 0o600);
-    try {
-      await cutTornLine(handle);
-      // One write(2): a reader sees all of the line or a torn last one, never two mixed.
-      const bytes = Buffer.from(`${line}\n`);
-      const { bytesWritten } = await handle.write(bytes);
-      if (bytesWritten !== bytes.length) throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    if (target.stat === null) await syncDirectory(dirname(target.path));
-  } catch (error) {
-    throw fileError('write to', path, error);
+    await cutTornLine(handle);
+    // One write(2): a reader sees all of the line or a torn last one, never two mixed.
+    const bytes = Buffer.from(`${line}\n`);
+    const { bytesWritten } = await handle.write(bytes);
+    if (bytesWritten !== bytes.length) throw new HostError(`cannot write to ${path}: only a part was written. Free some space on its file system and run again`);
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
+  if (target.stat === null) await syncDirectory(dirname(target.path));
 }
 
 /** Cuts off what a killed writer left behind the last newline: it was never acknowledged, so nothing was done because of it. */
@@ -340,6 +341,18 @@ async function runTool(tool: Tool, args: readonly string[], timeoutMs: number): 
   return runProgram(path, args, timeoutMs);
 }
 
+/** A program that only helps us and leaves nothing running. `code` is 127 when it is missing or could not be run. */
+async function runHelper(name: 'cp' | 'lsattr', args: readonly string[]): Promise<ToolResult> {
+  const path = await findProgram(name);
+  if (path === null) return { code: 127, stdout: '', stderr: `${name} is not installed` };
+  return new Promise((resolve) => {
+    execFile(path, args, { cwd: '/', env: TOOL_ENVIRONMENT, timeout: TOOL_TIMEOUT_MS, killSignal: 'SIGKILL', encoding: 'utf8' }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127;
+      resolve({ code, stdout, stderr: stderr === '' && error !== null ? error.message : stderr });
+    });
+  });
+}
+
 async function findProgram(name: Tool | 'cp' | 'lsattr'): Promise<string | null> {
   for (const directory of TOOL_DIRECTORIES) {
     const path = join(directory, name);
@@ -360,12 +373,14 @@ async function findProgram(name: Tool | 'cp' | 'lsattr'): Promise<string | null>
  * @throws HostError after `timeoutMs`, when it and its process group have been ended
  */
 async function runProgram(path: string, args: readonly string[], timeoutMs: number): Promise<ToolResult> {
-  const output = await openOutput();
+  const output = await openOutput().catch((error: unknown) => {
+    throw fileError(`keep the output of ${basename(path)} in`, '/run or /tmp', error);
+  });
   try {
     const exited = new Promise<{ code: number; timedOut: boolean }>((resolve, reject) => {
       const child = spawn(path, args, {
         cwd: '/',
-        env: { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C' },
+        env: TOOL_ENVIRONMENT,
         stdio: ['ignore', output.stdout.fd, output.stderr.fd],
         detached: true,
       });
@@ -410,7 +425,13 @@ async function openOutput(): Promise<{ stdout: FileHandle; stderr: FileHandle }>
   const directory = await mkdtemp('/run/harden-').catch(() => mkdtemp('/tmp/harden-'));
   try {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
-    return { stdout: await open(join(directory, 'stdout'), flags, 0o600), stderr: await open(join(directory, 'stderr'), flags, 0o600) };
+    const stdout = await open(join(directory, 'stdout'), flags, 0o600);
+    try {
+      return { stdout, stderr: await open(join(directory, 'stderr'), flags, 0o600) };
+    } catch (error) {
+      await stdout.close();
+      throw error;
+    }
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
