@@ -19,7 +19,7 @@ import { restartMethod } from '../plan/restart.ts';
 import type { Step } from '../steps.ts';
 import { describeStep, stepsOf } from '../steps.ts';
 import { countStates, verify } from '../verify.ts';
-import { kernelRules } from './kernel-rules.ts';
+import { addKernelRules, kernelRules } from './kernel-rules.ts';
 import type { Session } from './session.ts';
 import { awaitHealthy, noteStartedWith, reloadDaemon, restartDaemon } from './daemon.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
@@ -196,16 +196,21 @@ class Execution {
     return (host) => turnsProxyOff && host.includes(':');
   }
 
-  /** The kernel has the last word: what auditctl and augenrules exit with does not prove that a rule is loaded. */
+  /**
+   * The kernel has the last word: what auditctl and augenrules exit with does not prove that a rule is loaded. A rules.d
+   * without -D ends the load at the first rule that is there already; one with -D drops rules that only the kernel has.
+   */
   private async loadAudit(path: string, dropIn: string): Promise<void> {
     if (valueOf(this.facts.audit.enabled) === 2) return;
     const { writer } = this.session;
-    const { augenrules } = this.facts.audit;
-    const loaded = augenrules ? await writer.run('augenrules', ['--load']) : await writer.run('auditctl', ['-R', path]);
-    const missing = loadedMatches(dropIn, parseAuditList((await kernelRules(writer)).join('\n')));
-    if (missing.length === 0) return;
-    const said = (loaded.stderr.trim() || loaded.stdout.trim()).split('\n').filter((line) => /error|line|exists|denied|no such/i.test(line)).join('; ');
-    throw new HostError(`The kernel did not take over ${missing.length} audit rule(s), the first is "${missing[0] ?? ''}"${said === '' ? '' : `; ${said}`}.`);
+    const missing = async (): Promise<string[]> => loadedMatches(dropIn, parseAuditList((await kernelRules(writer)).join('\n')));
+    if (this.facts.audit.augenrules) await writer.run('augenrules', ['--load']);
+    else await writer.run('auditctl', ['-R', path]);
+    await addKernelRules(writer, await missing());
+    const now = await kernelRules(writer);
+    await addKernelRules(writer, (this.audit?.kernelBefore ?? []).filter((rule) => !now.includes(rule)));
+    const [first] = await missing();
+    if (first !== undefined) throw new HostError(`The kernel says that it took the audit rule "${first}", but does not list it.`);
   }
 }
 

@@ -17,6 +17,14 @@ const deletion = (rule: string): string[] => {
   return [action === '-w' ? '-W' : '-d', ...rest];
 };
 
+/** Loads rules one by one, each a line as auditctl -l prints it or a rules file holds it. */
+export async function addKernelRules(writer: HostWriter, rules: readonly string[]): Promise<void> {
+  for (const rule of rules) {
+    const { code, stderr } = await writer.run('auditctl', rule.split(/\s+/));
+    if (code !== 0) throw new HostError(`The kernel did not take the audit rule "${rule}": ${stderr.trim()}.`);
+  }
+}
+
 /**
  * Takes the rules of a drop-in out of the kernel again and puts back those that were lost meanwhile, one by one, so that
  * nobody else's rules are touched. `before` is what kernelRules said before the drop-in was loaded.
@@ -30,8 +38,5 @@ export async function restoreKernelRules(writer: HostWriter, dropIn: string, bef
   const extra = putBackLost ? left.filter((rule) => !before.includes(rule)) : [];
   for (const rule of extra) await writer.run('auditctl', deletion(rule));
   if (!putBackLost) return;
-  for (const rule of before.filter((line) => !left.includes(line))) {
-    const { code, stderr } = await writer.run('auditctl', rule.split(/\s+/));
-    if (code !== 0) throw new HostError(`The audit rule "${rule}" could not be loaded again: ${stderr.trim()}.`);
-  }
+  await addKernelRules(writer, before.filter((line) => !left.includes(line)));
 }

@@ -3,7 +3,7 @@ import { networkHolders } from '../daemon/containers.ts';
 import { parseConfigFile } from '../daemon/json-edit.ts';
 import { configAtStart, daemonSetting } from '../daemon/settings.ts';
 import { commandLine } from '../daemon/unit.ts';
-import { unitDropInPath } from '../managed.ts';
+import { MANAGED_PATHS, unitDropInPath } from '../managed.ts';
 import type { Change, EngineInfo, Facts, FileStat, Json, NetworkFacts, Observed, UnitFacts } from '../model.ts';
 import { mapObserved, present, valueOf } from '../model.ts';
 
@@ -106,6 +106,7 @@ export function predict(facts: Facts, changes: readonly Change[]): Facts {
   const configured: Facts = {
     ...facts,
     files,
+    managed: { ...facts.managed, ...Object.fromEntries([...texts].filter(([path]) => MANAGED_PATHS.includes(path)).map(([path, text]) => [path, present(text)])) },
     daemon: {
       ...facts.daemon,
       config,

@@ -54,7 +54,8 @@ export async function tree(host: TestHost): Promise<string> {
 /** Host pids of running containers by name. */
 export async function pids(host: TestHost): Promise<Record<string, string>> {
   const { stdout } = await host.exec('docker inspect -f "{{.Name}} {{.State.Pid}} {{.State.Running}}" $(docker ps -aq)', { check: true });
-  return Object.fromEntries(stdout.trim().split('\n').map((line) => line.split(' ')).map(([name, pid, running]) => [name, running === 'true' ? pid ?? '' : 'stopped']));
+  const rows = stdout.trim().split('\n').map((line) => line.split(' '));
+  return Object.fromEntries(rows.map(([name = '', pid = '', running]) => [name, running === 'true' ? pid : 'stopped'] as const));
 }
 
 /** True when an HTTP GET inside the host gets an answer. */

@@ -142,6 +142,8 @@ export class AuditHost extends TestHost {
     await this.exec(leftovers, { check: true });
     await this.exec('umount --lazy /run && mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/lock', { check: true });
     await output(['auditctl', '-D']);
+    // auditd.service is ordered after systemd-tmpfiles-setup.service.
+    await this.exec('systemd-tmpfiles --create --prefix=/run');
     return this.exec(['augenrules', '--load']);
   }
 
