@@ -381,7 +381,7 @@ function keysOf(schema: unknown): readonly string[] {
 const sentence = (message: string): string => (message.split('\n')[0] ?? '').replace(/[.:]$/, '');
 
 /** `; did you mean "x"?`, or nothing when nothing is near. */
-export function suggest(word: string, known: readonly string[]): string {
+function suggest(word: string, known: readonly string[]): string {
   const normal = (text: string): string => text.toLowerCase().replaceAll(/[-_.\s]/g, '');
   const [best] = known
     .map((candidate) => ({ candidate, distance: editDistance(normal(word), normal(candidate)) }))

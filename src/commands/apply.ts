@@ -2,7 +2,7 @@ import { checks } from '../../checks/index.ts';
 import { applyPlan, refuseStale } from '../apply/apply.ts';
 import { confirmPlan } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
-import { Declined } from '../errors.ts';
+import { Declined, messageOf } from '../errors.ts';
 import type { Facts } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
@@ -12,7 +12,8 @@ import { engineLine } from '../render/common.ts';
 import { renderOutcomes } from '../render/outcomes.ts';
 import { namer, renderPlan } from '../render/plan.ts';
 import { selectChecks } from '../selection.ts';
-import { printJson } from '../render/escape.ts';
+import { escapeBlock, escapeLine, printJson } from '../render/escape.ts';
+import type { Layout } from '../render/layout.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readPlan } from './documents.ts';
 import { look, readFacts, warnOfWaivers } from './look.ts';
@@ -45,15 +46,20 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   try {
     const result = await applyPlan(planDocument(agreed.planned.plan), session, (now) => planFor(agreed.choice, now, context));
     const first = engineLine(planned.plan.host, planned.plan.benchmark, layout);
-    await emit(wanted, {
-      text: (form) => renderOutcomes(result.outcomes, first, namer(agreed.planned.report), form, options.limit ?? null),
-      json: () => printJson(result.outcomes),
-    }, layout, context);
-    if (result.failure !== null) context.err(`harden: a change failed: ${result.failure}\n`);
-    if (result.leftovers.length > 0) {
-      context.err(`harden: not everything could be taken back; do this by hand:\n${result.leftovers.map((leftover) => `- ${leftover}\n`).join('')}`);
+    const outcomeText = (form: Layout): string => renderOutcomes(result.outcomes, first, namer(agreed.planned.report), form, options.limit ?? null);
+    let { exitCode }: { exitCode: ExitCode } = result;
+    try {
+      await emit(wanted, { text: outcomeText, json: () => printJson(result.outcomes) }, layout, context);
+    } catch (error) {
+      // The host was changed, so this must not end as "nothing was changed": what happened is said where it still can be.
+      context.err(`harden: ${escapeBlock(messageOf(error))}\n${outcomeText(context.errorLayout)}`);
+      if (exitCode === 0) exitCode = 1;
     }
-    return result.exitCode;
+    if (result.failure !== null) context.err(`harden: a change failed: ${escapeBlock(result.failure)}\n`);
+    if (result.leftovers.length > 0) {
+      context.err(`harden: not everything could be taken back; do this by hand:\n${result.leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
+    }
+    return exitCode;
   } finally {
     session.close();
   }

@@ -6,6 +6,7 @@ import { UsageError } from '../errors.ts';
 import type { Check, Facts, Finding, Policy, Report } from '../model.ts';
 import { loadPolicy, waiverProblems } from '../policy.ts';
 import type { PolicyFlags } from '../policy.ts';
+import { escapeLine } from '../render/escape.ts';
 import { selectChecks } from '../selection.ts';
 import { TOOL } from '../version.ts';
 import type { Context, WhereOptions } from './context.ts';
@@ -63,5 +64,5 @@ export function judge({ policy, selected, facts, durationMs }: Look, context: Co
 }
 
 export function warnOfWaivers(policy: Policy, findings: readonly Finding[], context: Context): void {
-  for (const problem of waiverProblems(policy, findings, checks, context.now())) context.err(`harden: ${problem}\n`);
+  for (const problem of waiverProblems(policy, findings, checks, context.now())) context.err(`harden: ${escapeLine(problem)}\n`);
 }

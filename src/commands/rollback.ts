@@ -1,6 +1,7 @@
 import { checks } from '../../checks/index.ts';
 import { planRollback, rollback as undoRun, runsToUndo } from '../apply/rollback.ts';
 import { Declined, UsageError } from '../errors.ts';
+import { escapeLine } from '../render/escape.ts';
 import { renderRollback } from '../render/history.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readFacts } from './look.ts';
@@ -31,7 +32,7 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
       if (index === 0) await agree(runs, options, context);
       const { leftovers, exitCode } = await undoRun(session, run);
       if (exitCode !== 0) {
-        context.err(`harden: run ${run} could not be undone wholly; do this by hand:\n${leftovers.map((leftover) => `- ${leftover}\n`).join('')}`);
+        context.err(`harden: run ${run} could not be undone wholly; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
         return exitCode;
       }
       context.out(`Run ${run} is undone.\n`);
