@@ -105,15 +105,13 @@ function networkProblems(baseline: HealthBaseline, facts: Facts, interfaces: Rea
   const now = valueOf(facts.networks);
   if (now === undefined) return baseline.networks.length === 0 ? [] : ['the engine does not list its networks'];
   const ids = new Set(now.map(({ id }) => id));
-  // Restarting the daemon makes "bridge", "host" and "none" anew, "bridge" with another id.
-  const predefined = new Set(now.map(({ name }) => name).filter(isPredefined));
+  // The daemon makes "bridge" anew when it starts, with another id, unless a container kept it in use (live-restore).
+  const hasDefault = now.some(({ name }) => name === 'bridge');
   return baseline.networks.flatMap(({ id, name, bridge }) => {
-    if (!ids.has(id) && !predefined.has(name)) return [`network ${name} is gone`];
+    if (!ids.has(id) && !(name === 'bridge' && hasDefault)) return [`network ${name} is gone`];
     return bridge !== null && !interfaces.has(bridge) ? [`the interface ${bridge} of network ${name} is gone`] : [];
   });
 }
-
-const isPredefined = (name: string): boolean => name === 'bridge' || name === 'host' || name === 'none';
 
 /** A paused container is up: unpausing it is its owner's business. One that restarts over and over never was. */
 const isUp = (state: string): boolean => state === 'running' || state === 'paused';

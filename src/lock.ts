@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, readlink, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HostError, type HostWriter } from './host/port.ts';
-import { errorCode, fileError, resolveTrusted, syncDirectory } from './host/trusted-path.ts';
+import { errorCode, fileError, lstatOrNull, resolveTrusted, syncDirectory } from './host/trusted-path.ts';
 
 interface Lock {
   /** Safe to call twice. */
@@ -23,6 +23,7 @@ interface Holder {
 
 /** Bound on retries: every one of them means that another harden came or went meanwhile. */
 const MAX_ATTEMPTS = 100;
+const ABANDONED_MS = 60_000;
 
 /**
  * Takes the lock of a state directory on this machine, and makes the directory if need be: one apply at a time per host. A holder that was killed, or did not survive a reboot, is
@@ -156,12 +157,14 @@ function parseHolder(text: string): Holder | null {
   }
 }
 
-/** Candidates of processes that were killed while they took the lock. */
+/** Candidates of processes that were killed while they took the lock; one without content by its age, since its writer may just be at it. */
 async function removeAbandoned(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!/^lock\.new-[0-9a-f]{12}$/.test(name)) continue;
-    const holder = parseHolder(await readIfThere(join(directory, name)) ?? '');
-    if (holder !== null && await stateOf(holder) === 'dead') await removeIfThere(join(directory, name));
+    const path = join(directory, name);
+    const holder = parseHolder(await readIfThere(path) ?? '');
+    const age = Date.now() - ((await lstatOrNull(path))?.mtimeMs ?? Date.now());
+    if (holder === null ? age > ABANDONED_MS : await stateOf(holder) === 'dead') await removeIfThere(path);
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -62,6 +62,8 @@ describe('acquireLock', () => {
     const dead = JSON.stringify({ ...holder(), startTicks: 2 });
     writeFileSync(join(stateDir, 'lock.takeover'), dead);
     writeFileSync(join(stateDir, 'lock.new-0123456789ab'), dead);
+    writeFileSync(join(stateDir, 'lock.new-0123456789ac'), '');
+    utimesSync(join(stateDir, 'lock.new-0123456789ac'), 0, 0);
     const lock = await acquireLock(stateDir, writer);
     expect(readdirSync(stateDir)).toEqual(['lock']);
     await lock.release();
