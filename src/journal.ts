@@ -36,7 +36,7 @@ export type JournalEntry =
   | { readonly type: 'rolledBack'; readonly at: string; readonly by: string };
 
 /** A path as it was before a step, as the journal holds it. */
-export interface BackupRef extends JsonObject {
+interface BackupRef extends JsonObject {
   /** Where the path led to. */
   realPath: string;
   /** Below the run's directory; null for anything but a regular file. */
