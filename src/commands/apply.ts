@@ -30,7 +30,8 @@ export interface ApplyOptions extends Omit<SessionOptions, 'facts'>, PolicyFlags
 /** Shows a plan, asks, makes its changes, and shows what became of each finding. */
 export async function apply(saved: string | undefined, options: ApplyOptions, context: Context): Promise<ExitCode> {
   const wanted = destinations(['text', 'json'], options);
-  const layout = layoutFor(context, options);
+  const layout = layoutFor(context.layout, options);
+  const asking = layoutFor(context.errorLayout, options);
   const { choice, facts } = saved === undefined ? await freshChoice(options, context) : await savedChoice(saved, options, context);
   requirePower(facts, context);
   const planned = planFor(choice, facts, context);
@@ -39,20 +40,21 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   // Results on stdout must stay parsable: there the plan goes to where the questions are.
   const textOnStdout = wanted.some(({ format, path }) => format === 'text' && path === null);
   const show = (text: string): void => (textOnStdout ? context.out(text) : context.err(text));
-  show(renderPlan(planned.plan, planned.report, textOnStdout ? layout : context.errorLayout, options.limit ?? null));
+  show(renderPlan(planned.plan, planned.report, textOnStdout ? layout : asking, options.limit ?? null));
 
   const agreed = await agree(choice, planned, facts, options, context);
   const session = await openSession(options, agreed.choice.selected, context);
   try {
     const result = await applyPlan(planDocument(agreed.planned.plan), session, (now) => planFor(agreed.choice, now, context));
-    const first = engineLine(planned.plan.host, planned.plan.benchmark, layout);
-    const outcomeText = (form: Layout): string => renderOutcomes(result.outcomes, first, namer(agreed.planned.report), form, options.limit ?? null);
+    const outcomeText = (form: Layout): string => renderOutcomes(
+      result.outcomes, engineLine(planned.plan.host, planned.plan.benchmark, form), namer(agreed.planned.report), form, options.limit ?? null,
+    );
     let { exitCode }: { exitCode: ExitCode } = result;
     try {
       await emit(wanted, { text: outcomeText, json: () => printJson(result.outcomes) }, layout, context);
     } catch (error) {
       // The host was changed, so this must not end as "nothing was changed": what happened is said where it still can be.
-      context.err(`harden: ${escapeBlock(messageOf(error))}\n${outcomeText(context.errorLayout)}`);
+      context.err(`harden: ${escapeBlock(messageOf(error))}\n${outcomeText(asking)}`);
       if (exitCode === 0) exitCode = 1;
     }
     if (result.failure !== null) context.err(`harden: a change failed: ${escapeBlock(result.failure)}\n`);
@@ -95,7 +97,7 @@ async function savedChoice(path: string, options: ApplyOptions, context: Context
  * @throws Declined
  */
 export async function agree(
-  choice: PlanChoice, planned: PlanResult, facts: Facts, options: Pick<ApplyOptions, 'yes'>, context: Context,
+  choice: PlanChoice, planned: PlanResult, facts: Facts, options: Pick<ApplyOptions, 'yes' | 'color'>, context: Context,
 ): Promise<{ readonly choice: PlanChoice; readonly planned: PlanResult | Awaited<ReturnType<typeof confirmPlan>> }> {
   const empty = planned.plan.changes.length === 0;
   if (options.yes === true || (empty && (!context.interactive || ceilingOffers(planned.plan).length === 0))) return { choice, planned };
@@ -106,7 +108,7 @@ export async function agree(
     prompter: await context.prompter(),
     replan: ({ maxImpact, maxRisk, picks }) => planFor({ ...choice, policy: { ...choice.policy, maxImpact, maxRisk }, picks }, facts, context),
     show: (text) => context.err(text),
-    layout: context.errorLayout,
+    layout: layoutFor(context.errorLayout, options),
   });
   const { maxImpact, maxRisk, picks } = agreed.wish;
   return { choice: { ...choice, policy: { ...choice.policy, maxImpact, maxRisk }, picks }, planned: agreed };

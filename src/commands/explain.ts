@@ -25,6 +25,6 @@ export async function explain(name: string, options: ExplainOptions, context: Co
   await emit(wanted, {
     text: (layout) => renderExplanation(entry, policy.benchmark, layout),
     json: () => printJson({ schemaVersion: 1, tool: TOOL, benchmark: policy.benchmark, ...entry }),
-  }, layoutFor(context, options), context);
+  }, layoutFor(context.layout, options), context);
   return 0;
 }

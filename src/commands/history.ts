@@ -16,6 +16,6 @@ export async function history(options: HistoryOptions, context: Context): Promis
   await emit(wanted, {
     text: (layout) => renderHistory(runs, stateDir, layout),
     json: () => printJson({ schemaVersion: 1, tool: TOOL, runs }),
-  }, layoutFor(context, options), context);
+  }, layoutFor(context.layout, options), context);
   return 0;
 }

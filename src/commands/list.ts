@@ -21,6 +21,6 @@ export async function list(what: 'checks' | 'remediations', options: ListOptions
   await emit(wanted, {
     text: (layout) => renderList(entries, policy.benchmark, layout),
     json: () => printJson({ schemaVersion: 1, tool: TOOL, benchmark: policy.benchmark, checks: entries }),
-  }, layoutFor(context, options), context);
+  }, layoutFor(context.layout, options), context);
   return 0;
 }

@@ -50,8 +50,8 @@ export async function emit(wanted: readonly Destination[], formats: Formats, lay
   }
 }
 
-/** The layout of stdout, without colour when the user says so. */
-export const layoutFor = (context: Context, { color }: OutputOptions): Layout => (color === false ? { ...context.layout, color: false } : context.layout);
+/** A stream's layout, without colour when the user says so. */
+export const layoutFor = (layout: Layout, { color }: OutputOptions): Layout => (color === false ? { ...layout, color: false } : layout);
 
 /**
  * Writes a result file. A regular file is replaced whole, never left half written; a device or pipe is written to. In a

@@ -22,7 +22,7 @@ export async function plan({ output, ...options }: PlanOptions, context: Context
   await emit(wanted, {
     text: (layout) => renderPlan(planned.plan, planned.report, layout, options.limit ?? null) + (planned.plan.changes.length > 0 ? 'Apply it with `harden apply`.\n' : ''),
     json: () => printJson(planDocument(planned.plan)),
-  }, layoutFor(context, options), context);
+  }, layoutFor(context.layout, options), context);
   if (output !== undefined) {
     await writeResult(output, printJson(planDocument(planned.plan)), 0o600);
     context.err(`harden: saved the plan; \`harden apply ${output}\` makes these changes and no others\n`);

@@ -17,7 +17,7 @@ export interface RollbackOptions extends Omit<SessionOptions, 'facts'>, Pick<Out
 /** Undoes the last run, a named one, or all, newest first, after showing what comes back. */
 export async function rollback(runId: string | undefined, options: RollbackOptions, context: Context): Promise<ExitCode> {
   if (runId !== undefined && options.all === true) throw new UsageError('rollback undoes one RUN or, with --all, every run; give one of them');
-  const layout = layoutFor(context, options);
+  const layout = layoutFor(context.layout, options);
   const session = await openSession(options, checks, context);
   try {
     const runs = await runsToUndo(session, runId, options.all === true);

@@ -18,7 +18,7 @@ export async function scan(options: ScanOptions, context: Context): Promise<Exit
   await emit(wanted, {
     table: (layout) => renderTable(report, layout, options.limit ?? null),
     json: () => printJson(report),
-  }, layoutFor(context, options), context);
+  }, layoutFor(context.layout, options), context);
   const { warn, unknown } = report.summary;
   switch (options.failOn) {
     case 'never': return 0;

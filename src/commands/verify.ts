@@ -49,7 +49,7 @@ export async function verify(saved: string | undefined, options: VerifyOptions, 
   const results = compare({ before: yardstick.before, after: findings, promises: yardstick.promises });
   const { runId, planId } = yardstick;
   const outcomes: Outcomes = { schemaVersion: 1, tool: TOOL, runId, planId, changes: [], results, summary: countStates(results) };
-  const layout = layoutFor(context, options);
+  const layout = layoutFor(context.layout, options);
   await emit(wanted, {
     table: (form) => renderOutcomes(outcomes, engineLine(report.host, report.benchmark, form), namer(report), form, options.limit ?? null),
     json: () => printJson(outcomes),
