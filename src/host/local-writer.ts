@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, chown, mkdir, mkdtemp, open, readdir, readFile, realpath, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { constants as os } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -23,8 +23,11 @@ const CONNECT_TIMEOUT_MS = 1_000;
 /** docker-proxy accepts for a container that does not listen, and closes as soon as it finds out. */
 const SILENCE_MS = 300;
 
-/** open(2) flag that Node does not name; the same number on every architecture that Node supports. The descriptor only names the file. */
+// Flags of open(2) that Node does not name; the numbers are the same on every architecture that Node supports.
+/** The descriptor only names the file. */
 const O_PATH = 0o10000000;
+/** A file without a name in the directory. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
 /** Changes this machine. Paths that other users could redirect are refused (see resolveTrusted). */
 export function createLocalWriter(): HostWriter {
@@ -367,7 +370,7 @@ async function findProgram(name: Tool | 'cp' | 'lsattr'): Promise<string | null>
 }
 
 /**
- * Runs a program in a session of its own, so that Ctrl-C on our terminal does not end it half-way. Its output goes to unlinked files,
+ * Runs a program in a session of its own, so that Ctrl-C on our terminal does not end it half-way. Its output goes to unnamed files,
  * not pipes: a daemon that it leaves behind (`service docker restart`) neither keeps us waiting nor dies of SIGPIPE once we are gone.
  * @returns its exit status, 128 + the signal's number when a signal ended it
  * @throws HostError after `timeoutMs`, when it and its process group have been ended
@@ -420,20 +423,30 @@ async function endGroup(pid: number | undefined): Promise<void> {
   kill('SIGKILL');
 }
 
-/** In /run where possible: it is in memory, so a full disk does not make tools fail. */
-async function openOutput(): Promise<{ stdout: FileHandle; stderr: FileHandle }> {
-  const directory = await mkdtemp('/run/harden-').catch(() => mkdtemp('/tmp/harden-'));
-  try {
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
-    const stdout = await open(join(directory, 'stdout'), flags, 0o600);
+/** A file without a name, so that a kill leaves nothing behind; in memory where possible, so that a full disk does not make tools fail. */
+async function openUnnamed(): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_APPEND;
+  for (const directory of ['/run', '/dev/shm', '/tmp']) {
     try {
-      return { stdout, stderr: await open(join(directory, 'stderr'), flags, 0o600) };
-    } catch (error) {
-      await stdout.close();
-      throw error;
+      return await open(directory, flags | O_TMPFILE, 0o600);
+    } catch {
+      continue;
     }
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+  }
+  // Overlay file systems of older kernels know no unnamed files.
+  const path = `/tmp/harden-${randomBytes(6).toString('hex')}`;
+  const handle = await open(path, flags | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  await unlink(path);
+  return handle;
+}
+
+async function openOutput(): Promise<{ stdout: FileHandle; stderr: FileHandle }> {
+  const stdout = await openUnnamed();
+  try {
+    return { stdout, stderr: await openUnnamed() };
+  } catch (error) {
+    await stdout.close();
+    throw error;
   }
 }
 
