@@ -21,5 +21,5 @@ export function diffOf(path: string, before: FileState | null, after: FileState,
   const patch = createTwoFilesPatch(
     before === null ? '/dev/null' : path, path, mask(before?.content ?? ''), mask(after.content), undefined, undefined, { context: 3 },
   );
-  return header + patch.replace(/^=+\n/, '');
+  return header + patch.replace(/^(Index: .*\n)?=+\n/, '');
 }

@@ -42,10 +42,10 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
   });
 
   test('a daemon that comes up while a published port stays dead', async () => {
-    // The rule that swallows the port's packets appears with the new configuration and goes with the old one.
-    const dead = '(sleep 1; iptables -I OUTPUT -p tcp -d 127.0.0.1 --dport 8080 -j DROP; iptables -t raw -I OUTPUT -p tcp --dport 8080 -j DROP) & :';
-    const alive = 'iptables -D OUTPUT -p tcp -d 127.0.0.1 --dport 8080 -j DROP 2>/dev/null; iptables -t raw -D OUTPUT -p tcp --dport 8080 -j DROP 2>/dev/null';
-    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper(dead).replace('exec ', `if ! grep -q userland-proxy /etc/docker/daemon.json 2>/dev/null; then ${alive}; fi\nexec `), { mode: 0o755 });
+    // A rule that swallows the port's packets comes with the new configuration and goes with the old one.
+    const rule = 'OUTPUT -p tcp --dport 8080 -j DROP';
+    const dead = `iptables -t raw -I ${rule}; else iptables -t raw -D ${rule} 2>/dev/null || true`;
+    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper(dead), { mode: 0o755 });
     await expectTakenBack(/8080/);
   });
 });
