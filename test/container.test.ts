@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseInspect } from '../src/container/from-inspect.ts';
 import { ownerOf } from '../src/container/owner.ts';
-import type { JsonObject } from '../src/model.ts';
+import type { Json, JsonObject } from '../src/model.ts';
 import { valueOf } from '../src/model.ts';
 
 interface Case {
@@ -42,7 +42,7 @@ describe('parseInspect', () => {
   const names = (raw: JsonObject): readonly string[] => parseInspect(raw, { apiVersion: '1.45' }).unmodelled;
 
   it('names every field with a value that the model has no place for', () => {
-    const value = fc.oneof(fc.string({ minLength: 1 }), fc.integer({ min: 1 }), fc.constant(true), fc.constant([1]), fc.constant({ a: null }));
+    const value = fc.oneof(fc.string({ minLength: 1 }), fc.integer({ min: 1 }), fc.constant(true), fc.constant([1]), fc.constant({ a: null })) as fc.Arbitrary<Json>;
     fc.assert(fc.property(fc.string({ minLength: 8 }), value, (field, chosen) => {
       expect(names(withHost({ [`New${field}`]: chosen }))).toEqual([`HostConfig.New${field}`]);
     }));
