@@ -2,7 +2,7 @@ import type { Change, Plan } from './model.ts';
 import type { RestartMethod } from './plan/restart.ts';
 import { parseConfigFile } from './daemon/json-edit.ts';
 
-export interface Metadata {
+interface Metadata {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
-import Handlebars from 'handlebars';
+import { createRequire } from 'node:module';
+import type Handlebars from 'handlebars';
 
+const require = createRequire(import.meta.url);
 const compiled = new Map<string, Handlebars.TemplateDelegate>();
 
 /**
@@ -10,8 +12,10 @@ const compiled = new Map<string, Handlebars.TemplateDelegate>();
 export function renderTemplate(name: string, data: object): string {
   let template = compiled.get(name);
   if (template === undefined) {
+    // Loaded when the first template is filled: most commands fill none.
+    const { compile } = require('handlebars') as typeof Handlebars;
     const source = readFileSync(new URL(`../templates/${name}.hbs`, import.meta.url), 'utf8');
-    template = Handlebars.compile(source, { noEscape: true, strict: true });
+    template = compile(source, { noEscape: true, strict: true });
     compiled.set(name, template);
   }
   return template(data);
