@@ -101,7 +101,11 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       if (typeof version['ApiVersion'] !== 'string') throw notDocker(endpoint, '/version has no ApiVersion');
       return version;
     },
-    info: async () => expectObject(await ask((docker) => docker.info())),
+    info: async () => {
+      const info = expectObject(await ask((docker) => docker.info()));
+      if (typeof info['ServerVersion'] !== 'string') throw notDocker(endpoint, '/info has no ServerVersion');
+      return info;
+    },
     containers: async () => {
       const listed = expectList(await ask((docker) => docker.listContainers({ all: true })));
       const found = await mapConcurrently(listed, async (entry): Promise<RawContainer[]> => {
