@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fileStatPaths } from '../checks/files/files.ts';
 import { checks } from '../checks/index.ts';
 import { remediationFor, remediations } from '../remediations/index.ts';
+import { auditStatPaths } from '../src/collect/audit.ts';
+import { STAT_PATHS } from '../src/collect/paths.ts';
 import { evaluate } from '../src/evaluate.ts';
 import type { Check, Facts, Outcome, Policy } from '../src/model.ts';
 import { EDITIONS, OUTCOMES } from '../src/model.ts';
@@ -42,6 +45,11 @@ describe('the catalogue', () => {
   test('every remediation is of a registered check', () => {
     expect(remediations.filter(({ check }) => !checks.includes(check)).map(({ check }) => check.id)).toEqual([]);
   });
+});
+
+test('what the tables of checks look at is collected on every host', () => {
+  const collected = new Set([...STAT_PATHS, ...auditStatPaths]);
+  expect(fileStatPaths.filter((path) => !collected.has(path))).toEqual([]);
 });
 
 describe.each(checks.map((check) => [check.id, check] as const))('%s', (id, check) => {

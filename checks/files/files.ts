@@ -62,8 +62,11 @@ const fixed = (...paths: readonly string[]) => (): Observed<readonly string[]> =
 const fragment = (unit: Observed<{ readonly fragmentPath: string }>, name: string): Observed<readonly string[]> =>
   unit.status === 'absent' ? present(unitFiles(name)) : mapObserved(unit, ({ fragmentPath }) => fragmentPath === '' ? [] : [fragmentPath]);
 
-/** Where dockerd looks for its TLS files when TLS is on and no path is given: the directory of the docker client's configuration, root's here. */
-const TLS_DEFAULTS = { tlscacert: '/root/.docker/ca.pem', tlscert: '/root/.docker/cert.pem', tlskey: '/root/.docker/key.pem' } as const;
+/** What dockerd looks for in the directory of the docker client's configuration, when TLS is on and no path is given. */
+const TLS_DEFAULTS = { tlscacert: '.docker/ca.pem', tlscert: '.docker/cert.pem', tlskey: '.docker/key.pem' } as const;
+
+/** The home of the user who runs the daemon: a rootless one reads its configuration there. */
+const homeOf = ({ daemon }: Facts): string => /^(.+)\/\.config\/docker\/daemon\.json$/u.exec(daemon.configPath)?.[1] ?? '/root';
 
 const tlsFile = (key: keyof typeof TLS_DEFAULTS) => (facts: Facts): Observed<readonly string[]> => {
   const setting = daemonSetting(facts, key);
@@ -75,7 +78,7 @@ const tlsFile = (key: keyof typeof TLS_DEFAULTS) => (facts: Facts): Observed<rea
   for (const name of ['tlsverify', 'tls']) {
     const on = daemonSetting(facts, name);
     if (on.status !== 'present') return on;
-    if (on.value.next.value === true) return present([TLS_DEFAULTS[key]]);
+    if (on.value.next.value === true) return present([`${homeOf(facts)}/${TLS_DEFAULTS[key]}`]);
   }
   return { status: 'absent' };
 };
@@ -106,10 +109,10 @@ const ROWS: readonly Row[] = [
     cis: { owner: numbered('3.5', 'd1.11', { 'd1.6': '3.15' }), mode: numbered('3.6', 'd1.11', { 'd1.6': '3.16' }) },
   },
   {
-    slug: 'registry-certs', name: 'registry certificate files', owners: 'root', maxMode: 0o444, severity: 'medium', level: 1,
+    slug: 'registry-certs', name: 'registry certificate files', owners: 'daemon', maxMode: 0o444, severity: 'medium', level: 1,
     rationale: 'Whoever can change them decides which registries the daemon trusts; whoever can read a client key can pull and push as this host.',
-    evidence: `directories (0755), *.crt and *.cert (0444) and *.key (0400) below ${REGISTRY_CERTS}`,
-    paths: ({ registryCerts }) => mapObserved(registryCerts, (paths) => [REGISTRY_CERTS, ...paths]),
+    evidence: `directories (0755), *.crt and *.cert (0444) and *.key (0400) below ${REGISTRY_CERTS} (of a rootless daemon, ~/.config/docker/certs.d)`,
+    paths: ({ registryCerts }) => mapObserved(registryCerts, (paths) => [certificateRoot(paths), ...paths]),
     none: `${REGISTRY_CERTS} does not exist`, maxModeOf: certificateMode,
     cis: { owner: numbered('3.7', 'd1.11', { 'd1.6': '3.17' }), mode: numbered('3.8', 'd1.11', { 'd1.6': '3.18' }) },
   },
@@ -186,10 +189,13 @@ export const fileStatPaths: readonly string[] = [...new Set([
   ...unitFiles('docker.service'), ...unitFiles('docker.socket'), ...unitFiles('docker-registry.service'),
   '/etc/docker', REGISTRY_CERTS, DOCKER_SOCK, '/etc/default/docker', '/etc/sysconfig/docker', '/etc/sysconfig/docker-network',
   '/etc/sysconfig/docker-registry', '/etc/sysconfig/docker-storage', ...CONTAINERD_SOCKETS,
-  ...Object.values(TLS_DEFAULTS),
+  ...Object.values(TLS_DEFAULTS).map((path) => `/root/${path}`),
 ])];
 
-/** D18: a mask for certificates would lock directories, and loosen keys. Other files below certs.d are none of the daemon's. */
+/** The directory that all are below: a rootless daemon has its own. */
+const certificateRoot = ([first = '']: readonly string[]): string => /^.+?\/certs\.d(?=\/)/u.exec(first)?.[0] ?? REGISTRY_CERTS;
+
+/** A mask for certificates would lock directories, and loosen keys. Other files below certs.d are none of the daemon's. */
 function certificateMode(path: string, stat: FileStat): number | null {
   if (stat.type === 'directory') return 0o755;
   if (path.endsWith('.key')) return 0o400;
