@@ -313,7 +313,9 @@ function engineError(error: unknown, endpoint: Endpoint): EngineError {
       return make(`the engine at ${url} closed the connection, or said nothing for ${REQUEST_TIMEOUT_MS / 1000} s`, 'See that it runs; its log says more.');
   }
   if (/^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|EPROTO)/.test(code)) {
-    return make(`no trusted TLS connection to ${url}: ${message}`, 'See that DOCKER_CERT_PATH holds the ca.pem, cert.pem and key.pem for this engine.');
+    // OpenSSL's own message is a line of its source; `reason` is the part for people.
+    const reason = error instanceof Error && 'reason' in error && typeof error.reason === 'string' ? error.reason : message;
+    return make(`no trusted TLS connection to ${url}: ${reason}`, 'See that DOCKER_CERT_PATH holds the ca.pem, cert.pem and key.pem for this engine.');
   }
   if (code.startsWith('HPE_')) return notDocker(endpoint, 'it does not speak HTTP');
   return make(`no answer from the engine at ${url}: ${message}`, 'See that it runs; its log says more.');
