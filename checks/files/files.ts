@@ -1,6 +1,6 @@
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Edition, Facts, FileStat, Observed, Severity, Target, Verdict } from '../../src/model.ts';
-import { EDITIONS, mapObserved, present, unreadable, valueOf } from '../../src/model.ts';
+import { EDITIONS, mapObserved, present, statOf, unreadable, valueOf } from '../../src/model.ts';
 import { fileTarget, judge, na, pass, unknown, warn } from '../verdict.ts';
 
 /** What would make a mode right; null: nothing to do there. */
@@ -201,10 +201,6 @@ function certificateMode(path: string, stat: FileStat): number | null {
   if (path.endsWith('.key')) return 0o400;
   return path.endsWith('.crt') || path.endsWith('.cert') ? 0o444 : null;
 }
-
-/** What was found at a path; undefined when nobody looked. A path may be hostile: it is no key of Object.prototype. */
-export const statOf = (facts: Facts, path: string): Observed<FileStat> | undefined =>
-  Object.hasOwn(facts.files, path) ? facts.files[path] : undefined;
 
 export const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 

@@ -1,7 +1,8 @@
 import type { AuditSubject, CoverageState } from '../../src/audit/coverage.ts';
 import { coverage } from '../../src/audit/coverage.ts';
-import type { Check, Facts, Severity, Target, Verdict } from '../../src/model.ts';
-import { valueOf } from '../../src/model.ts';
+import type { Check, Facts, Observed, Severity, Target, Verdict } from '../../src/model.ts';
+import { mapObserved, present, statOf, valueOf } from '../../src/model.ts';
+
 import { na, pass, pendingWarn, unknown, warn } from '../verdict.ts';
 
 /** What the remediation needs of a path that is not audited. */
@@ -15,8 +16,8 @@ interface Row {
   readonly id: string;
   readonly what: string;
   readonly why: string;
-  /** Candidates, the usual one first; those that exist are judged, each file once. */
-  readonly where: (facts: Facts) => readonly string[];
+  /** Candidates, the usual one first; those that exist are judged, each file once. Unreadable when what names them is. */
+  readonly where: (facts: Facts) => Observed<readonly string[]>;
   readonly type: AuditSubject['type'];
   readonly perms: AuditSubject['perms'];
   readonly exceptLayers?: true;
@@ -25,30 +26,29 @@ interface Row {
   readonly cis: Check['cis'];
 }
 
-const at = (...paths: string[]) => (): readonly string[] => paths;
+const at = (...paths: string[]) => (): Observed<readonly string[]> => present(paths);
+
+/** Paths that a fact names, or the usual ones when it says that there is none to name them. */
+const named = <T>(observed: Observed<T>, paths: (value: T) => readonly string[], usual: readonly string[]): Observed<readonly string[]> =>
+  observed.status === 'absent' ? present(usual) : mapObserved(observed, paths);
+
+const DAEMON_BINARIES = ['/usr/bin/dockerd', '/usr/sbin/dockerd'];
 
 /** The binary that runs, by its command line; otherwise where packages put it. */
-const dockerdPaths = (facts: Facts): readonly string[] => {
-  const running = valueOf(facts.daemon.process)?.argv[0];
-  return running !== undefined && valueOf(facts.files[running]) !== undefined ? [running] : ['/usr/bin/dockerd', '/usr/sbin/dockerd'];
-};
+const dockerdPaths = (facts: Facts): Observed<readonly string[]> => named(facts.daemon.process, ({ argv: [running] }) =>
+  running !== undefined && valueOf(statOf(facts, running)) !== undefined ? [running] : DAEMON_BINARIES, DAEMON_BINARIES);
 
 /** With userns-remap the engine reports its UID.GID directory below the root. */
-const dataRootPaths = (facts: Facts): readonly string[] => [(valueOf(facts.engine.info)?.dockerRootDir ?? '/var/lib/docker').replace(/\/\d+\.\d+\/?$/, '')];
+const dataRootPaths = (facts: Facts): Observed<readonly string[]> =>
+  named(facts.engine.info, ({ dockerRootDir }) => [dockerRootDir.replace(/\/\d+\.\d+\/?$/, '')], ['/var/lib/docker']);
 
 const SERVICE_UNITS = ['/usr/lib/systemd/system/docker.service', '/etc/systemd/system/docker.service', '/lib/systemd/system/docker.service'];
-const servicePaths = (facts: Facts): readonly string[] => {
-  const unit = valueOf(facts.daemon.unit);
-  return unit === undefined ? SERVICE_UNITS : [unit.fragmentPath];
-};
-
-const containerdSocketPaths = (): readonly string[] => ['/run/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock'];
+const servicePaths = (facts: Facts): Observed<readonly string[]> => named(facts.daemon.unit, ({ fragmentPath }) => [fragmentPath], SERVICE_UNITS);
 
 /** Editions name the socket or its unit; both are judged. */
-const dockerSocketPaths = (facts: Facts): readonly string[] => {
+const dockerSocketPaths = (facts: Facts): Observed<readonly string[]> => {
   const socket = /^unix:\/\/(\/.+)$/.exec(facts.engine.endpoint)?.[1] ?? '/run/docker.sock';
-  const unit = valueOf(facts.daemon.socketUnit);
-  return unit === undefined ? [socket] : [socket, unit.fragmentPath];
+  return named(facts.daemon.socketUnit, ({ fragmentPath }) => [socket, fragmentPath], [socket]);
 };
 
 const REGISTRY_UNITS = [
@@ -83,7 +83,7 @@ const rows: readonly Row[] = [
     cis: { 'd1.6': '1.12', 'd1.11': '1.10', 'd1.12': '1.10', 'd1.13': '1.8', 'ce1.1.0': '1.8', '1.2.0': '1.2.6', '1.3.1': '1.1.7', '1.4.0': '1.1.7', '1.5.0': '1.1.7', '1.6.0': '1.1.7', '1.7.0': '1.1.7', '1.8.0': '1.1.7' },
   },
   {
-    id: 'audit.containerd-sock', what: 'the socket of containerd', where: containerdSocketPaths, type: 'file', perms: 'wa', severity: 'low', level: 2,
+    id: 'audit.containerd-sock', what: 'the socket of containerd', where: at('/run/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock'), type: 'file', perms: 'wa', severity: 'low', level: 2,
     why: 'The socket gives control over all containers, past the daemon.',
     cis: { '1.3.1': '1.1.8', '1.4.0': '1.1.8', '1.5.0': '1.1.8', '1.6.0': '1.1.8', '1.7.0': '1.1.8', '1.8.0': '1.1.8' },
   },
@@ -98,7 +98,7 @@ const rows: readonly Row[] = [
     cis: { 'd1.6': '1.18', 'd1.11': '1.12', 'd1.12': '1.12', 'd1.13': '1.10', 'ce1.1.0': '1.10', '1.2.0': '1.2.8', '1.3.1': '1.1.10', '1.4.0': '1.1.10', '1.5.0': '1.1.10', '1.6.0': '1.1.10', '1.7.0': '1.1.10', '1.8.0': '1.1.10' },
   },
   {
-    id: 'audit.daemon-json', what: 'the daemon\'s configuration file', where: (facts) => [facts.daemon.configPath], type: 'file', perms: 'wa', severity: 'low', level: 2,
+    id: 'audit.daemon-json', what: 'the daemon\'s configuration file', where: (facts) => present([facts.daemon.configPath]), type: 'file', perms: 'wa', severity: 'low', level: 2,
     why: 'The file sets the daemon\'s security options for all containers.',
     cis: { 'd1.11': '1.13', 'd1.12': '1.13', 'd1.13': '1.11', 'ce1.1.0': '1.11', '1.2.0': '1.2.10', '1.3.1': '1.1.11', '1.4.0': '1.1.11', '1.5.0': '1.1.11', '1.6.0': '1.1.11', '1.7.0': '1.1.11', '1.8.0': '1.1.11' },
   },
@@ -175,11 +175,13 @@ function judgePath(facts: Facts, subject: AuditSubject): Verdict<AuditDetail> {
 }
 
 function judgeRow(facts: Facts, row: Row): readonly Verdict<AuditDetail>[] {
-  const candidates = row.where(facts);
+  const where = row.where(facts);
+  if (where.status !== 'present') return [unknown(target(row.id), where.status === 'unreadable' ? where.reason : `where ${row.what} is, is not known`)];
+  const candidates = where.value;
   const [usual = ''] = candidates;
   const seen = new Set<string>();
   const verdicts = candidates.flatMap((path): readonly Verdict<AuditDetail>[] => {
-    const stat = facts.files[path];
+    const stat = statOf(facts, path);
     if (stat === undefined || stat.status === 'absent') return [];
     if (stat.status === 'unreadable') return [unknown(target(path), stat.reason)];
     if (seen.has(stat.value.realPath)) return [];
@@ -188,7 +190,7 @@ function judgeRow(facts: Facts, row: Row): readonly Verdict<AuditDetail>[] {
     return [judgePath(facts, { path, type, perms: row.perms, ...(row.exceptLayers ? { exceptLayers: true } : {}) })];
   });
   if (verdicts.length > 0) return verdicts;
-  return [facts.files[usual]?.status === 'absent' ? na(target(usual), `${usual} does not exist on this host`) : unknown(target(usual), `${usual} was not looked at`)];
+  return [statOf(facts, usual)?.status === 'absent' ? na(target(usual), `${usual} does not exist on this host`) : unknown(target(usual), `${usual} was not looked at`)];
 }
 
 const DIRECTORY = 'a rule on it, or on a directory above it, that reaches all below it';

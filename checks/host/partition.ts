@@ -1,6 +1,5 @@
 import type { Check, EngineInfo, Facts, MountPoint, Observed, Target } from '../../src/model.ts';
-import { valueOf } from '../../src/model.ts';
-import { statOf } from '../files/files.ts';
+import { statOf, valueOf } from '../../src/model.ts';
 import { judge, manual, pass, unknown, warn } from '../verdict.ts';
 
 /** Where containers are kept. */

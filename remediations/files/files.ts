@@ -1,8 +1,8 @@
-import { fileModeChecks, fileOwnerChecks, octal, ownerName, statOf } from '../../checks/files/files.ts';
+import { fileModeChecks, fileOwnerChecks, octal, ownerName } from '../../checks/files/files.ts';
 import type { ModeDetail, OwnerDetail } from '../../checks/files/files.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Facts, FileStat, ProposedEdit, Remediation } from '../../src/model.ts';
-import { valueOf } from '../../src/model.ts';
+import { statOf, valueOf } from '../../src/model.ts';
 import { defer, edits, remedy } from '../remedy.ts';
 
 /** What decides who can use a file. */

@@ -5,7 +5,7 @@ import { auditDropIn, isWatchablePath, partsGlued, predictAudit, tmpfilesDropIn 
 import { compareSources, layerDirectories } from '../../src/collect/audit.ts';
 import { AUDIT_DROP_IN, TMPFILES_DROP_IN } from '../../src/managed.ts';
 import type { Check, Edit, Facts, Finding, ParameterSpec, ParameterUse, Policy, Proposal, Remediation } from '../../src/model.ts';
-import { present, valueOf } from '../../src/model.ts';
+import { present, statOf, valueOf } from '../../src/model.ts';
 import { defer, edits, remedy } from '../remedy.ts';
 
 type AuditEdit = Extract<Edit, { kind: 'auditRule' }>;
@@ -58,7 +58,7 @@ function runDirectories(facts: Facts, path: string, type: 'file' | 'directory'):
   return names.map((_, index) => {
     const directory = `/run/${names.slice(0, index + 1).join('/')}`;
     // As its owner makes it, but never writable by others.
-    return { kind: 'runDirectory', path: directory, mode: (valueOf(facts.files[directory])?.mode ?? 0o711) & 0o755 };
+    return { kind: 'runDirectory', path: directory, mode: (valueOf(statOf(facts, directory))?.mode ?? 0o711) & 0o755 };
   });
 }
 
@@ -119,7 +119,7 @@ function propose(finding: Finding<AuditDetail>, facts: Facts, policy: Policy, ch
 const layersOf = (dataRoot: string, facts: Facts): readonly string[] => {
   const info = valueOf(facts.engine.info);
   return (info === undefined ? [] : [...layerDirectories(dataRoot, info.storageDriver), ...layerDirectories(info.dockerRootDir, info.storageDriver)])
-    .filter((path, index, all) => all.indexOf(path) === index && valueOf(facts.files[path])?.type === 'directory');
+    .filter((path, index, all) => all.indexOf(path) === index && valueOf(statOf(facts, path))?.type === 'directory');
 };
 
 function remediationOf(check: Check<AuditDetail>): Remediation<AuditDetail> {

@@ -1,7 +1,7 @@
 import { compareSources, printsAsWatch, watchText } from '../collect/audit.ts';
 import { TMPFILES_DROP_IN } from '../managed.ts';
 import type { AuditFacts, AuditRule, AuditSource, Facts } from '../model.ts';
-import { valueOf } from '../model.ts';
+import { statOf, valueOf } from '../model.ts';
 
 /** What must be recorded: writes and attribute changes of a path, for programs their execution too; for a directory, of all below it. */
 export interface AuditSubject {
@@ -54,14 +54,14 @@ export function resolvePath(facts: Facts, path: string): string {
 
 function resolveDirectory(facts: Facts, directory: string): string {
   for (let prefix = directory; prefix !== '/' && prefix !== ''; prefix = parentOf(prefix)) {
-    const stat = valueOf(facts.files[prefix]);
+    const stat = valueOf(statOf(facts, prefix));
     if (stat?.type === 'directory') return stat.realPath + directory.slice(prefix.length);
   }
   return directory;
 }
 
 /** Where a path that exists really ends, its own symbolic link followed. */
-export const realPathOf = (facts: Facts, path: string): string => valueOf(facts.files[path])?.realPath ?? resolvePath(facts, path);
+export const realPathOf = (facts: Facts, path: string): string => valueOf(statOf(facts, path))?.realPath ?? resolvePath(facts, path);
 
 /** Calls of each kind of access, as far as every kernel with auditing has them; auditctl 4 writes a perm= as such a list. */
 const CALLS = {
@@ -253,7 +253,7 @@ const bootDirectories = (facts: Facts): readonly string[] =>
 function bootProblem(facts: Facts, rule: AuditRule): string | null {
   if (rule.match === 'any') return null;
   const needed = rule.match === 'dir' ? rule.path : parentOf(rule.path);
-  if (facts.files[needed]?.status === 'absent') return `${needed} does not exist`;
+  if (statOf(facts, needed)?.status === 'absent') return `${needed} does not exist`;
   const real = realPathOf(facts, needed);
   return isBelow(real, '/run') && !EARLY_RUN.some((early) => real === early || (early !== '/run' && isBelow(real, early))) && !bootDirectories(facts).includes(real)
     ? `${needed} does not exist yet when rules are loaded at boot` : null;

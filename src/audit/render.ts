@@ -1,7 +1,7 @@
 import { compareSources, parseRulesText, printsAsWatch, watchText } from '../collect/audit.ts';
 import { AUDIT_DROP_IN } from '../managed.ts';
 import type { AuditFacts, AuditRule, Edit, Facts } from '../model.ts';
-import { present, valueOf } from '../model.ts';
+import { present, statOf, valueOf } from '../model.ts';
 import { renderTemplate } from '../templates.ts';
 import { archesOf, coverage, namesAllCalls, resolvePath } from './coverage.ts';
 
@@ -58,7 +58,7 @@ export function auditDropIn(edits: readonly AuditEdit[], facts: Facts, style: 'w
 }
 
 const parentIsGone = (facts: Facts, rule: AuditRule): boolean =>
-  facts.files[rule.match === 'dir' ? rule.path : rule.path.slice(0, Math.max(1, rule.path.lastIndexOf('/')))]?.status === 'absent';
+  statOf(facts, rule.match === 'dir' ? rule.path : rule.path.slice(0, Math.max(1, rule.path.lastIndexOf('/'))))?.status === 'absent';
 
 const withoutOwn = (audit: AuditFacts): AuditFacts['persistent'] =>
   present((valueOf(audit.persistent) ?? []).filter(({ source }) => source?.path !== AUDIT_DROP_IN));

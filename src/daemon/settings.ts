@@ -1,5 +1,5 @@
 import type { ConfigFile, Facts, Impact, Json, JsonObject, Observed, Proposal, ProposedEdit, Risk } from '../model.ts';
-import { mapObserved, maxImpact, present, unreadable, valueOf } from '../model.ts';
+import { mapObserved, maxImpact, present, statOf, unreadable, valueOf } from '../model.ts';
 import type { Edit } from '../model.ts';
 import { flagValue, parseDaemonFlags } from './flags.ts';
 import type { DaemonFlag } from './flags.ts';
@@ -93,8 +93,8 @@ const STARTUP_MS = 30_000;
 function changedSince(facts: Facts, startedAt: number): string | null {
   const { configPath, config } = facts.daemon;
   const sure = 'restart it to be sure';
-  const file = facts.files[configPath];
-  const directory = facts.files[directoryOf(configPath)];
+  const file = statOf(facts, configPath);
+  const directory = statOf(facts, directoryOf(configPath));
   if (!Number.isFinite(startedAt)) return 'the start time of the daemon is not known';
   if (config.status !== 'present') {
     if (directory?.status === 'absent') return null;

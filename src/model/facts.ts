@@ -258,3 +258,7 @@ export interface NetworkFacts {
   readonly ipv6: boolean;
   readonly options: Readonly<Record<string, string>>;
 }
+
+/** What is known of a path: undefined when nobody looked at it. Safe for any text, `__proto__` too. */
+export const statOf = (facts: Facts, path: string): Observed<FileStat> | undefined =>
+  Object.hasOwn(facts.files, path) ? facts.files[path] : undefined;

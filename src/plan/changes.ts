@@ -6,7 +6,7 @@ import { maskSecretsInJsonText, maskSecretsInText } from '../mask.ts';
 import type {
   Activation, Change, Edit, Facts, FileState, Finding, Impact, Json, JsonObject, Observed, Policy, ProposedEdit, Remediation, Target,
 } from '../model.ts';
-import { maxImpact, maxRisk, valueOf } from '../model.ts';
+import { maxImpact, maxRisk, statOf, valueOf } from '../model.ts';
 import { diffOf } from './diff.ts';
 import { unitDropIn } from './unit-drop-in.ts';
 
@@ -40,7 +40,7 @@ export function pathOf(edit: Edit): string {
 }
 
 /** One name for all spellings of a path (/var/run/docker.sock, /run/docker.sock). */
-const canonical = (facts: Facts, path: string): string => valueOf(facts.files[path])?.realPath ?? path;
+const canonical = (facts: Facts, path: string): string => valueOf(statOf(facts, path))?.realPath ?? path;
 
 /** What an edit claims, as key → value: two edits with one key and different values cannot both be made. */
 function claims(edit: Edit, facts: Facts): readonly (readonly [key: string, value: Json])[] {
@@ -174,7 +174,7 @@ const needsLoading = (facts: Facts, planned: readonly PlannedEdit[]): boolean =>
   valueOf(facts.audit.enabled) !== 2 && planned.some(({ finding }) => finding.pending !== undefined);
 
 function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts, policy: Policy): Change | null {
-  const stat = valueOf(facts.files[path]);
+  const stat = valueOf(statOf(facts, path));
   const kind = kindOf(planned, path, facts);
   const text = kind === 'metadata' ? undefined : textOf(facts, path);
   if (text?.status === 'unreadable') return null;
