@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
 const cli = path('dist/src/cli.js');
-const recorded = path('fixtures/hosts/stock-debian.json');
+const recorded = path('fixtures/hosts/debian-12.json');
 
 if (!existsSync(cli)) {
   process.stderr.write('Building first (npm run build) …\n');
@@ -29,7 +29,7 @@ async function engineAnswers() {
 const here = await engineAnswers();
 process.stderr.write(here
   ? 'An engine answers: planning on this machine. Nothing is changed.\n\n'
-  : 'No engine answers here: planning on a recorded Debian host (fixtures/hosts/stock-debian.json) instead. This machine is not looked at.\n\n');
+  : 'No engine answers here: planning on a recorded Debian host (fixtures/hosts/debian-12.json) instead. This machine is not looked at.\n\n');
 
 const { status } = spawnSync(process.execPath, [cli, 'plan', ...(here ? [] : ['--facts', recorded])], { stdio: 'inherit' });
 process.stderr.write(status !== 0 ? '\nThat did not work; the reason stands above.\n'
