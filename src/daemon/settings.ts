@@ -79,7 +79,8 @@ export function configAtStart(facts: Facts): Observed<ConfigFile> {
   return changed === null ? config : unreadable(changed);
 }
 
-const iso = (ms: number): string => new Date(ms).toISOString();
+/** A file's times may be any number; a Date is not defined for all of them (ECMA-262, 8.64e15 ms). */
+const iso = (ms: number): string => Number.isNaN(new Date(ms).getTime()) ? 'at an impossible time' : new Date(ms).toISOString();
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 
 /** An engine before 23.0 makes key.json in the same directory while it starts for the first time. */
