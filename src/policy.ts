@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Document, LineCounter, Node } from 'yaml';
+import { editDistance } from './edit-distance.ts';
 import type { Check, Edition, Finding, Impact, JsonObject, Parameters, Policy, Risk, Waiver } from './model.ts';
 import { messageOf, PolicyError } from './errors.ts';
 import { matchesTerm, parseEdition } from './selection.ts';
@@ -387,19 +388,4 @@ function suggest(word: string, known: readonly string[]): string {
     .map((candidate) => ({ candidate, distance: editDistance(normal(word), normal(candidate)) }))
     .sort((a, b) => a.distance - b.distance);
   return best !== undefined && best.distance < word.length && best.distance <= Math.max(2, Math.floor(best.candidate.length / 3)) ? `; did you mean "${best.candidate}"?` : '';
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      row.push(Math.min(
-        (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
-      ));
-    }
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
 }

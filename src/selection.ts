@@ -1,6 +1,7 @@
 import { UsageError } from './errors.ts';
 import type { Check, Edition, Policy } from './model.ts';
 import { EDITIONS } from './model.ts';
+import { editDistance } from './edit-distance.ts';
 
 /** A term or an edition that names nothing. */
 export class SelectionError extends UsageError {
@@ -70,22 +71,9 @@ function nearest(term: string, checks: readonly Check[]): readonly string[] {
   }));
   const tail = (id: string): string => id.slice(id.indexOf('.') + 1);
   return [...words]
-    .map((word) => ({ word, distance: Math.min(distance(term, word), term.length > 3 ? distance(term, tail(word)) : Infinity) }))
+    .map((word) => ({ word, distance: Math.min(editDistance(term, word), term.length > 3 ? editDistance(term, tail(word)) : Infinity) }))
     .filter((candidate) => candidate.distance <= Math.max(1, Math.floor(term.length / 3)))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, MAX_SUGGESTIONS)
     .map(({ word }) => word);
-}
-
-/** Levenshtein's. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [i, left] of a.split('').entries()) {
-    const next = [i + 1];
-    for (const [j, right] of b.split('').entries()) {
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (left === right ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
