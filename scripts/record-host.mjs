@@ -23,11 +23,11 @@ async function recordHost() {
   };
   await collect({ reader });
   const engine = await connectEngine();
-  const [version, info, images, networks, containers] = await Promise.all(
-    [engine.version(), engine.info(), engine.images(), engine.networks(), engine.containers()],
+  const [version, info, images, networks, containers, volumes] = await Promise.all(
+    [engine.version(), engine.info(), engine.images(), engine.networks(), engine.containers(), engine.volumes()],
   );
   engine.close();
-  print({ engine: { version, info, images, networks, containers: containers.map(({ raw }) => raw.value) }, reads });
+  print({ engine: { version, info, images, networks, volumes, containers: containers.map(({ raw }) => raw.value) }, reads });
 }
 
 function recordInspect() {

@@ -1,9 +1,9 @@
 import { dirname } from 'node:path/posix';
 import { auditFileRequests, auditParentPaths, auditRequests, auditStatPaths, layerDirectories, parseAudit } from './collect/audit.ts';
-import { configFlag, describeDaemon, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
-import { parseEngineHost, parseImages, parseInfo, parseNetworks, parseVersion } from './collect/engine-api.ts';
+import { configFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
+import { parseEngineHost, parseImages, parseInfo, parseNetworks, parseVersion, parseVolumes } from './collect/engine-api.ts';
 import { readAccounts, readHost } from './collect/host.ts';
-import { DEFAULT_CONFIG_PATH, ENVIRONMENT_FILES, STAT_PATHS } from './collect/paths.ts';
+import { DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, STAT_PATHS } from './collect/paths.ts';
 import { Round } from './collect/round.ts';
 import type { Answer } from './collect/round.ts';
 import { parseInspect } from './container/from-inspect.ts';
@@ -38,6 +38,7 @@ interface EngineAnswers {
   readonly containers: Observed<readonly RawContainer[]>;
   readonly images: Observed<Json>;
   readonly networks: Observed<Json>;
+  readonly volumes: Observed<JsonObject>;
 }
 
 /**
@@ -81,6 +82,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
     containers: parseContainers(answers),
     images: mapObserved(answers.images, parseImages),
     networks: mapObserved(answers.networks, parseNetworks),
+    volumes: mapObserved(answers.volumes, parseVolumes),
   } as const;
   const machine = mapObserved(answers.info, parseEngineHost);
   if (served.status !== 'present') return withoutHost(facts, machine, whyNotLocal(endpoint, served), host(0).euid);
@@ -94,7 +96,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
   const units = valueOf(local.serviceManager) === 'systemd' ? readUnits(second, serving.unit) : () => absent;
   const certs = second.need({ kind: 'list', path: serving.registryCerts, depth: 3 });
   const ruleTexts = audit.texts(second);
-  files.need(second, [serving.configPath, dirname(serving.configPath), serving.registryCerts]);
+  files.need(second, [...serving.owner.argv.slice(0, 1), serving.configPath, dirname(serving.configPath), serving.registryCerts]);
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
   await second.read(reader);
 
@@ -104,10 +106,12 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
   const unit = readUnit(third, units(), serving);
   const ownDropIn = serving.unit === null ? () => [] : textsOf(third, [unitDropInPath(serving.unit)]);
   const found = valueOf(certs()) ?? [];
-  files.need(third, [
-    ...unit.paths, ...unit.paths.map((path) => dirname(path)), ...found, ...tlsPaths(serving, daemonConfig), ...auditParentPaths(auditFacts),
-    ...realDirectory(files, serving.configPath), ...(serving.unit === null ? [] : [unitDropInPath(serving.unit)]),
-  ]);
+  const socket = socketUnit(units());
+  const named = [
+    ...unit.paths, ...(socket.status === 'present' ? [socket.value.fragmentPath, ...socket.value.dropInPaths] : []), ...found, ...tlsPaths(serving, daemonConfig), ...realDirectory(files, serving.configPath),
+    ...(serving.unit === null ? [] : [unitDropInPath(serving.unit)]),
+  ];
+  files.need(third, [...named, ...named.flatMap(directoriesAbove), ...files.directories(), ...auditParentPaths(auditFacts)]);
   await third.read(reader);
 
   const process = { pid: serving.owner.pid, uid: serving.owner.uid, argv: serving.owner.argv, startedAt: serving.owner.startedAt };
@@ -119,7 +123,8 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
     ...(known !== undefined && known !== null && { startedWith: known }),
     process: present(process),
     unit: unit.unit(),
-    socketUnit: socketUnit(units()),
+    socketUnit: socket,
+    otherSockets: otherSockets(units(), serving.unit),
     environmentFiles: Object.fromEntries([...environment(), ...unit.environment()]),
   };
   return {
@@ -145,6 +150,14 @@ class Files {
   at(path: string): FileStat | undefined {
     const answer = this.asked.get(path);
     return answer === undefined ? undefined : valueOf(answer());
+  }
+
+  /** All directories on the way to what was found so far: who may write there decides whether a path below can be trusted. */
+  directories(): readonly string[] {
+    return [...this.asked].flatMap(([path, answer]) => {
+      const found = valueOf(answer());
+      return found === undefined ? [] : [...directoriesAbove(path), ...directoriesAbove(found.realPath)];
+    });
   }
 
   answers(): Record<string, Observed<FileStat>> {
@@ -181,11 +194,13 @@ function declareAudit(round: Round): {
 }
 
 async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAnswers> {
-  const [version, info, containers, images, networks] = await Promise.allSettled(
-    [engine.version(), engine.info(), engine.containers(), engine.images(), engine.networks()] as const,
+  const [version, info, containers, images, networks, volumes] = await Promise.allSettled(
+    [engine.version(), engine.info(), engine.containers(), engine.images(), engine.networks(), engine.volumes()] as const,
   );
   if (version.status === 'rejected' && info.status === 'rejected') throw await explain(version.reason, engine.endpoint, reader);
-  return { version: settled(version), info: settled(info), containers: settled(containers), images: settled(images), networks: settled(networks) };
+  return {
+    version: settled(version), info: settled(info), containers: settled(containers), images: settled(images), networks: settled(networks), volumes: settled(volumes),
+  };
 }
 
 const settled = <T>(result: PromiseSettledResult<T>): Observed<T> =>
@@ -255,7 +270,7 @@ function parseContainers({ version, containers }: EngineAnswers): Facts['contain
 type HostOfEngine = Observed<ReturnType<typeof parseEngineHost>>;
 
 /** Facts of an engine that is not, or not provably, this host's. */
-function withoutHost(facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks'>, machine: HostOfEngine, reason: string, euid: number): Facts {
+function withoutHost(facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks' | 'volumes'>, machine: HostOfEngine, reason: string, euid: number): Facts {
   const unknown = unreadable(reason);
   const host: HostFacts = {
     hostname: valueOf(machine)?.hostname ?? '',

@@ -21,7 +21,7 @@ import { exportSnapshot, loadSnapshot } from '../src/snapshot.ts';
 
 /** What scripts/record-host.mjs wrote on a real host. */
 interface Recording {
-  readonly engine: Readonly<Record<'version' | 'info', JsonObject>> & Readonly<Record<'images' | 'networks' | 'containers', readonly JsonObject[]>>;
+  readonly engine: Readonly<Record<'version' | 'info', JsonObject>> & Readonly<Record<'images' | 'networks' | 'containers', readonly JsonObject[]>> & { readonly volumes: JsonObject };
   readonly reads: readonly { readonly request: ReadRequest; readonly result: Observed<unknown> }[];
 }
 
@@ -56,6 +56,7 @@ const answersOf = ({ engine }: Recording): Answers => (path) => {
     case '/info': return { status: 200, body: engine.info };
     case '/images/json': return { status: 200, body: engine.images };
     case '/networks': return { status: 200, body: engine.networks };
+    case '/volumes': return { status: 200, body: engine.volumes };
     case '/containers/json': return { status: 200, body: engine.containers.map(({ Id, Name, Config }) => ({ Id, Names: [Name], Labels: (Config as JsonObject)['Labels'] })) };
     default: return { status: 404, body: { message: 'page not found' } };
   }
@@ -135,12 +136,13 @@ describe.each([
     expect(valueOf(facts.containers)?.[1]).toMatchObject({ spec: { value: { restart: { name: 'always' }, network: { ports: [{ hostPort: '8080', containerPort: 80 }] } } } });
     expect(valueOf(facts.networks)?.find((network) => network.name === 'bridge')?.options).toMatchObject({ 'com.docker.network.bridge.enable_icc': 'true' });
     expect(valueOf(facts.accounts)?.groups.find((group) => group.name === 'docker')).toBeDefined();
+    expect([facts.volumes, facts.daemon.otherSockets]).toEqual([present([]), present([])]);
   });
 
   it('was looked at wherever a check may look', () => {
     const looked = Object.keys(facts.files);
     expect(looked).toEqual([...looked].sort());
-    expect(looked).toEqual(expect.arrayContaining([...fileStatPaths, ...auditStatPaths, socket, '/etc/docker/ca.pem', '/etc/docker/certs.d/registry.test:5000/ca.crt', fragmentPath]));
+    expect(looked).toEqual(expect.arrayContaining([...fileStatPaths, ...auditStatPaths, socket, '/etc/docker/ca.pem', '/etc/docker/certs.d/registry.test:5000/ca.crt', fragmentPath, fragmentPath.replace('.service', '.socket'), '/usr', '/etc/docker/certs.d']));
   });
 
   it('was asked for everything once, in three rounds', () => {
@@ -148,7 +150,7 @@ describe.each([
     const requests = reader.rounds.flat().map(keyOf);
     expect(requests.filter((request, index) => requests.indexOf(request) !== index)).toEqual([]);
     expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual([]);
-    expect(asked).toHaveLength(5 + recorded.engine.containers.length);
+    expect(asked).toHaveLength(6 + recorded.engine.containers.length);
     expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(7);
   });
 
@@ -223,6 +225,26 @@ describe('proof that the engine is this host\'s', () => {
     expect(gone.daemon.unit).toMatchObject({ status: 'unreadable', reason: expect.stringContaining('is gone since systemd read it') as string });
     const failed = await withOwner(present(owner), (request) => request.kind === 'tool' && request.tool === 'systemctl' ? present({ code: 1, stdout: '', stderr: 'no bus\n' }) : undefined);
     expect([failed.daemon.unit, failed.daemon.socketUnit]).toEqual(Array(2).fill(unreadable('systemctl show ended with 1: no bus')));
+  });
+
+  const systemctlSays = (change: (stdout: string) => string): Promise<Facts> => withOwner(present(owner), (request) => {
+    const said = recorded.reads.find((read) => keyOf(read.request) === keyOf(request))?.result as Observed<{ readonly stdout: string }> | undefined;
+    return request.kind === 'tool' && request.tool === 'systemctl' && said?.status === 'present' ? present({ code: 0, stderr: '', stdout: change(said.value.stdout) }) : undefined;
+  });
+
+  it('finds sockets of other names that systemd hands to the daemon', async () => {
+    const other = (name: string, state: string, file: string, triggers: string): string =>
+      `\nId=${name}\nLoadState=loaded\nListen=[::]:2375 (Stream)\nActiveState=${state}\nUnitFileState=${file}\nTriggers=${triggers}\n`;
+    const facts = await systemctlSays((stdout) => stdout + other('docker-tcp.socket', 'active', 'disabled', 'docker.service') + other('later.socket', 'inactive', 'enabled', 'docker.service')
+      + other('off.socket', 'inactive', 'disabled', 'docker.service') + other('web.socket', 'active', 'enabled', 'web.service'));
+    expect(facts.daemon.otherSockets).toEqual(present([{ name: 'docker-tcp.socket', listen: ['[::]:2375'] }, { name: 'later.socket', listen: ['[::]:2375'] }]));
+  });
+
+  it('takes no unit for known that changed after systemd read it', async () => {
+    const facts = await systemctlSays((stdout) => stdout.replaceAll('NeedDaemonReload=no', 'NeedDaemonReload=yes'));
+    for (const [observed, name] of [[facts.daemon.unit, 'docker.service'], [facts.daemon.socketUnit, 'docker.socket']] as const) {
+      expect(observed).toMatchObject({ status: 'unreadable', reason: expect.stringMatching(`${name}.*systemctl daemon-reload`) as string });
+    }
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path/posix';
 import { flagValue, parseDaemonFlags } from '../daemon/flags.ts';
 import type { SocketOwner, ToolResult } from '../host/port.ts';
-import type { ConfigFile, Observed, SocketUnitFacts, UnitFacts } from '../model.ts';
+import type { ConfigFile, DaemonFacts, Observed, SocketUnitFacts, UnitFacts } from '../model.ts';
 import { absent, mapObserved, present, unreadable, valueOf } from '../model.ts';
 import { DEFAULT_CONFIG_PATH } from './paths.ts';
 import type { Answer, Round } from './round.ts';
@@ -48,15 +48,15 @@ export function systemUnit(cgroup: readonly string[]): string | null {
 
 const UNIT_PROPERTIES = [
   'Id', 'LoadState', 'ActiveState', 'FragmentPath', 'DropInPaths', 'MainPID', 'KillMode', 'CanReload', 'EnvironmentFiles', 'Listen',
-  'SocketMode', 'SocketUser', 'SocketGroup',
+  'SocketMode', 'SocketUser', 'SocketGroup', 'NeedDaemonReload', 'Triggers', 'UnitFileState',
 ];
 
 type Properties = ReadonlyMap<string, readonly string[]>;
 
-/** One process for both units. */
+/** One process for all of them; a pattern matches the sockets that systemd has loaded. */
 export function readUnits(round: Round, unit: string | null): Answer<readonly Properties[]> {
   const units = [...(unit === null ? [] : [unit]), 'docker.socket'];
-  const show = round.need({ kind: 'tool', tool: 'systemctl', args: ['show', '--no-pager', `--property=${UNIT_PROPERTIES.join(',')}`, '--', ...units] });
+  const show = round.need({ kind: 'tool', tool: 'systemctl', args: ['show', '--no-pager', `--property=${UNIT_PROPERTIES.join(',')}`, '--', ...units, '*.socket'] });
   return () => {
     const result = show();
     return result.status === 'present' ? unitProperties(result.value) : result;
@@ -89,20 +89,36 @@ const words = (text: string): string[] => text.split(' ').filter((word) => word 
 const loadedUnit = (units: readonly Properties[], id: string): Properties | undefined =>
   units.find((unit) => one(unit, 'Id') === id && one(unit, 'LoadState') === 'loaded');
 
+/** Systemd starts a unit as it last read it, and the next boot as it is on disk: where the two differ, neither can be promised. */
+const changedOnDisk = (unit: Properties): Observed<never> | null => one(unit, 'NeedDaemonReload') === 'yes'
+  ? unreadable(`${one(unit, 'Id')} or a drop-in of it changed after systemd read it: run systemctl daemon-reload`) : null;
+
 /** docker.socket, when this systemd knows it. */
 export function socketUnit(units: Observed<readonly Properties[]>): Observed<SocketUnitFacts> {
   if (units.status !== 'present') return units;
   const unit = loadedUnit(units.value, 'docker.socket');
   if (unit === undefined) return absent;
+  const changed = changedOnDisk(unit);
+  if (changed !== null) return changed;
   return present({
     fragmentPath: one(unit, 'FragmentPath'),
     dropInPaths: words(one(unit, 'DropInPaths')),
-    listen: (unit.get('Listen') ?? []).map((line) => line.replace(/ \(\w+\)$/, '')),
+    listen: listenAddresses(unit),
     mode: parseInt(one(unit, 'SocketMode') || '0666', 8),
     user: one(unit, 'SocketUser'),
     group: one(unit, 'SocketGroup'),
     active: one(unit, 'ActiveState') === 'active',
   });
+}
+
+const listenAddresses = (unit: Properties): string[] => (unit.get('Listen') ?? []).map((line) => line.replace(/ \(\w+\)$/, ''));
+
+/** Other sockets that systemd hands to the daemon's unit (Service= in a socket unit of any name), now or from the next boot on. */
+export function otherSockets(units: Observed<readonly Properties[]>, id: string | null): NonNullable<DaemonFacts['otherSockets']> {
+  return mapObserved(units, (all) => all
+    .filter((unit) => id !== null && words(one(unit, 'Triggers')).includes(id) && one(unit, 'Id') !== 'docker.socket')
+    .filter((unit) => one(unit, 'ActiveState') === 'active' || one(unit, 'UnitFileState').startsWith('enabled'))
+    .map((unit) => ({ name: one(unit, 'Id'), listen: listenAddresses(unit) })));
 }
 
 /** The last of the rounds for the unit: its texts and those of its environment files. Declares nothing when the daemon is not the unit's main process. */
@@ -119,6 +135,8 @@ export function readUnit(round: Round, units: Observed<readonly Properties[]>, {
   const mainPid = properties === undefined ? 0 : Number(one(properties, 'MainPID'));
   // A daemon started from a shell sits in the cgroup of ssh.service, or of whatever started the shell.
   if (id === null || properties === undefined || mainPid !== owner.pid) return nothing(absent);
+  const changed = changedOnDisk(properties);
+  if (changed !== null) return nothing(changed);
 
   const fragmentPath = one(properties, 'FragmentPath');
   const dropInPaths = words(one(properties, 'DropInPaths'));

@@ -66,6 +66,9 @@ export function parseImages(raw: Json): ImageFacts[] {
   }));
 }
 
+/** GET /volumes. `Volumes` is null where there are none. */
+export const parseVolumes = (raw: Json): string[] => list(at(raw, 'Volumes')).map((volume) => text(at(volume, 'Name')));
+
 /** GET /networks. */
 export function parseNetworks(raw: Json): NetworkFacts[] {
   return list(raw).map((network) => ({

@@ -25,3 +25,10 @@ export const ENVIRONMENT_FILES: readonly string[] = ['/etc/default/docker', '/et
 
 /** dockerd(8), --config-file. */
 export const DEFAULT_CONFIG_PATH = '/etc/docker/daemon.json';
+
+/** Every directory above a path, the nearest first, without "/". */
+export function directoriesAbove(path: string): readonly string[] {
+  const above: string[] = [];
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) above.push(path.slice(0, end));
+  return above;
+}

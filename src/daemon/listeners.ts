@@ -1,5 +1,5 @@
 import type { Facts, Json, Observed } from '../model.ts';
-import { present, unreadable } from '../model.ts';
+import { absent, present, unreadable, valueOf } from '../model.ts';
 
 /** How the API is offered beyond unix sockets. */
 export interface Exposure {
@@ -24,8 +24,11 @@ export function exposureOf(hosts: Json, tlsIsSet: boolean, verified: boolean, fa
   const resolved = (given.length === 0 ? [''] : given).map((host) => host !== '' ? host : tlsIsSet ? 'tcp://localhost:2376' : 'unix://');
   const tcp = resolved.filter((host) => !['unix', 'fd', 'npipe'].includes(schemeOf(host)));
   if (!resolved.some((host) => schemeOf(host) === 'fd')) return present({ tcp, verified });
-  const { socketUnit } = facts.daemon;
-  if (socketUnit.status === 'present') return present({ tcp: [...tcp, ...socketUnit.value.listen.filter(isTcpListen)], verified });
+  const { socketUnit, otherSockets = absent } = facts.daemon;
+  if (otherSockets.status === 'unreadable') return otherSockets;
+  const others = (valueOf(otherSockets) ?? []).flatMap(({ listen }) => listen);
+  const handed = [...socketUnit.status === 'present' ? socketUnit.value.listen : [], ...others].filter(isTcpListen);
+  if (socketUnit.status === 'present' || (socketUnit.status === 'absent' && others.length > 0)) return present({ tcp: [...tcp, ...handed], verified });
   return unreadable(socketUnit.status === 'unreadable' ? socketUnit.reason : 'systemd hands the daemon its sockets, but there is no '
     + 'docker.socket to read them from');
 }

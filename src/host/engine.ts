@@ -57,6 +57,7 @@ export interface Engine {
   containers(): Promise<readonly RawContainer[]>;
   images(): Promise<Json>;
   networks(): Promise<Json>;
+  volumes(): Promise<JsonObject>;
   /** Starts a container; fine when it runs. */
   startContainer(id: string): Promise<void>;
   close(): void;
@@ -120,6 +121,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     },
     images: async () => expectList(await ask((docker) => docker.listImages())),
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
+    volumes: async () => expectObject(await ask((docker) => docker.listVolumes())),
     startContainer: async (id) => {
       try {
         await ask((docker) => docker.getContainer(id).start());

@@ -119,6 +119,8 @@ export interface DaemonFacts {
   readonly unit: Observed<UnitFacts>;
   /** docker.socket, when the host has it. */
   readonly socketUnit: Observed<SocketUnitFacts>;
+  /** Socket units of other names that systemd hands to the daemon's unit: active ones and enabled ones. */
+  readonly otherSockets?: Observed<readonly { readonly name: string; readonly listen: readonly string[] }[]>;
   /** /etc/default/docker, /etc/sysconfig/docker and the unit's EnvironmentFiles, by path. */
   readonly environmentFiles: Readonly<Record<string, Observed<string>>>;
 }
@@ -180,6 +182,8 @@ export interface FileStat {
   readonly nlink: number;
   readonly mtimeMs: number;
   readonly ctimeMs: number;
+  /** The latest ctime of the symbolic links that were followed to `realPath`; missing when none was. */
+  readonly linksChangedMs?: number;
 }
 
 export interface AccountFacts {
