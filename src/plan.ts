@@ -10,6 +10,7 @@ import { buildChanges, findConflicts, pathOf, textOf } from './plan/changes.ts';
 import { predict } from './plan/predict.ts';
 import type { RestartMethod } from './plan/restart.ts';
 import { restartForecast } from './plan/restart.ts';
+import { untrustedDirectory } from './plan/trust.ts';
 
 export interface PlanRequest {
   readonly facts: Facts;
@@ -68,8 +69,19 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
   if (edit.impact === 'restart' && restart === null) {
     return { reason: 'guard', explanation: 'Neither systemd nor a service script runs this daemon, so harden does not know how to restart it.', needs: '--restart-command CMD' };
   }
-  if (edit.kind === 'setMode' || edit.kind === 'setOwner') return null;
   const path = pathOf(edit);
+  const redirected = untrustedDirectory(facts, path);
+  // A restart would read a file that somebody else may have put there, and could not be preceded by live-restore.
+  const untrusted = redirected ?? (edit.impact === 'restart' ? untrustedDirectory(facts, facts.daemon.configPath) : null);
+  if (untrusted !== null) {
+    const { directory, why } = untrusted;
+    return {
+      reason: 'guard',
+      explanation: `${directory} ${why}, who could exchange ${redirected === null ? facts.daemon.configPath : path} ${redirected === null ? 'before the daemon reads it' : 'while it is changed'}.`,
+      needs: `correct owner and mode of ${directory}, then plan again`,
+    };
+  }
+  if (edit.kind === 'setMode' || edit.kind === 'setOwner') return null;
   const text = textOf(facts, path);
   return text.status === 'unreadable' ? { reason: 'guard', explanation: `${path} cannot be read: ${text.reason}.`, needs: null } : null;
 }
