@@ -165,7 +165,7 @@ describe('daemonSetting', () => {
     ['no file', {}, 'icc', true, 'default', present(true)],
     ['no directory', { directory: null }, 'icc', true, 'default', present(true)],
     ['an old file', { config: '{"icc":false}' }, 'icc', false, 'file', present(false)],
-    ['a chmod since', { config: '{"icc":false}', file: { ctimeMs: later } }, 'icc', false, 'file', present(false)],
+    ['old links to an old file', { config: '{"icc":false}', file: { realPath: '/srv/daemon.json', linksChangedMs: STARTED - 1 } }, 'icc', false, 'file', present(false)],
     ['a flag of the next start and of the process', { ...OPTS('DOCKER_OPTS=--icc=false'), argv: ['dockerd', '--icc=true'] }, 'icc', false, 'flag', present(true)],
     ['a null bool', { config: '{"icc":null}' }, 'icc', false, 'file', present(false)],
     ['an empty string', { config: '{"log-driver":""}' }, 'log-driver', 'json-file', 'file', present('json-file')],
@@ -179,7 +179,9 @@ describe('daemonSetting', () => {
   it.each<[string, Host, string]>([
     ['a write since', { config: '{}', file: { mtimeMs: later } }, 'changed after the daemon started'],
     ['an old file put in place since', { config: '{}', file: { ctimeMs: later }, directory: { mtimeMs: later } }, 'replaced after the daemon started'],
-    ['a link that may point elsewhere now', { config: '{}', file: { realPath: '/srv/daemon.json' }, directory: { mtimeMs: later } }, 'replaced after the daemon started'],
+    ['a chmod, or cp -p over it', { config: '{}', file: { ctimeMs: later } }, 'replaced after the daemon started'],
+    ['a link that points elsewhere now', { config: '{}', file: { realPath: '/srv/daemon.json', linksChangedMs: later } }, 'symbolic links'],
+    ['a link of which no time is known', { config: '{}', file: { realPath: '/srv/daemon.json' } }, 'symbolic links'],
     ['a removal since', { directory: { mtimeMs: later } }, 'removed after the daemon started'],
   ])('does not know what is in force after %s', (_, over, reason) => {
     expect(setting(over)).toMatchObject({ value: { now: { status: 'unreadable', reason: expect.stringContaining(reason) as string } } });

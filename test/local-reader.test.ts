@@ -1,6 +1,6 @@
 import { spawn, execFileSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -58,6 +58,24 @@ describe('reading files', () => {
     expect(file).toMatchObject({ value: { type: 'file', realPath: at('bom'), mode: 0o6641, nlink: 1 } });
     expect(fifo).toMatchObject({ value: { type: 'fifo' } });
     expect(none).toEqual({ status: 'absent' });
+  });
+
+  it('says when the links on the way last changed, whatever their number', async () => {
+    mkdirSync(at('first'));
+    symlinkSync('first', at('current'));
+    symlinkSync(at('current'), at('way'));
+    writeFileSync(at('first/file'), '');
+    const changed = async (path: string): Promise<number | undefined> => {
+      const [found] = await reader.observe([{ kind: 'stat', path }]);
+      return found.status === 'present' ? found.value.linksChangedMs : Number.NaN;
+    };
+    expect(await changed(at('way/file'))).toBe(Math.max(...['current', 'way'].map((name) => lstatSync(at(name)).ctimeMs)));
+    expect(await changed(at('first/file'))).toBeUndefined();
+    const before = await changed(at('way/file')) ?? 0;
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+    rmSync(at('current'));
+    symlinkSync('first', at('current'));
+    expect(await changed(at('way/file'))).toBeGreaterThan(before);
   });
 
   it('lists through links, but not around in circles, down to a depth', async () => {

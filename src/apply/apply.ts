@@ -269,7 +269,10 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
   let leftovers: string[] = [];
   try {
     for (const step of stepsOf(plan, restartMethod(facts, session.restartCommand))) await execution.step(step);
-    if (execution.daemon === 'reload') await noteStartedWith(session, execution.configWritten, textAtStart(facts));
+    // A chmod too moves the time by which the file is known to be the one that the daemon read.
+    if (execution.daemon !== 'restart' && execution.files.some(({ path }) => path === facts.daemon.configPath)) {
+      await noteStartedWith(session, execution.configWritten ?? valueOf(facts.daemon.config)?.text ?? null, textAtStart(facts));
+    }
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
     session.progress(`failed: ${failure}`);

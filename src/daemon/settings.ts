@@ -1,6 +1,7 @@
 import type { ConfigFile, Facts, Impact, Json, JsonObject, Observed, Proposal, ProposedEdit, Risk } from '../model.ts';
 import { mapObserved, maxImpact, present, statOf, unreadable, valueOf } from '../model.ts';
 import type { Edit } from '../model.ts';
+import { DEFAULT_CONFIG_PATH } from '../collect/paths.ts';
 import { flagValue, parseDaemonFlags } from './flags.ts';
 import type { DaemonFlag } from './flags.ts';
 import { JsonEditError, mergeJson, own, parseConfigFile } from './json-edit.ts';
@@ -29,6 +30,8 @@ export function daemonSetting(facts: Facts, key: string): Observed<Setting> {
   if (config.status !== 'present') return config;
   const line = commandLine(facts);
   if (line.status !== 'present') return line;
+  const moved = configMoves(facts, line.value.flags);
+  if (moved !== null) return unreadable(moved);
   const nested = nestedKeys(config.value).find(({ name }) => name === key);
   if (nested !== undefined) {
     return unreadable(`in ${facts.daemon.configPath} the key "${key}" stands inside "${nested.parent}"; move it to the top level`);
@@ -42,6 +45,15 @@ export function daemonSetting(facts: Facts, key: string): Observed<Setting> {
 }
 
 const engineVersion = (facts: Facts): string | undefined => valueOf(facts.engine.version)?.version;
+
+/** Why the file that was read is not the one of the daemon's next start; null when it is. `next`: the flags of that start. */
+function configMoves(facts: Facts, next: readonly DaemonFlag[]): string | null {
+  const argv = valueOf(facts.daemon.process)?.argv;
+  if (argv === undefined) return null;
+  const [after, now] = [next, parseDaemonFlags(argv.slice(1))].map((flags) => flagValue(flags, 'config-file') ?? null);
+  return after === now || (after ?? DEFAULT_CONFIG_PATH) === facts.daemon.configPath ? null
+    : `the next start of the daemon reads ${typeof after === 'string' ? after : DEFAULT_CONFIG_PATH}, the running one reads ${facts.daemon.configPath}`;
+}
 
 /** The object of daemon.json; {} when there is no file. Never absent. */
 const readConfig = (facts: Facts): Observed<JsonObject> => parsedConfig(facts.daemon.config, facts.daemon.configPath);
@@ -87,9 +99,9 @@ const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/'
 const STARTUP_MS = 30_000;
 
 /**
- * Why the running daemon may have read something else than what daemon.json holds now; null when it cannot have. A later mtime is a
- * later write. A later ctime alone is a chmod or chown when no name in the directory changed since, and may be a file of old
- * content put in place when one did; through a symbolic link both must be old, because the link may point elsewhere now.
+ * Why the running daemon may have read something else than what daemon.json holds now; null when it cannot have. A later mtime is a later
+ * write. A later ctime may be a mere chmod, but also `cp -p` of an older file, which writes in place and sets the time back. Through a
+ * symbolic link every link on the way must be old too, because it may have pointed elsewhere; and nothing says when a mount was made.
  */
 function changedSince(facts: Facts, startedAt: number): string | null {
   const { configPath, config } = facts.daemon;
@@ -105,12 +117,14 @@ function changedSince(facts: Facts, startedAt: number): string | null {
       : `${configPath} may have been removed after the daemon started (its directory changed ${iso(directory.value.mtimeMs)}); ${sure}`;
   }
   if (file?.status !== 'present') return `the times of ${configPath} could not be read${file?.status === 'unreadable' ? `: ${file.reason}` : ''}`;
-  const { mtimeMs, ctimeMs, realPath } = file.value;
+  const { mtimeMs, ctimeMs, realPath, linksChangedMs } = file.value;
   if (mtimeMs > startedAt) return `${configPath} changed after the daemon started (${iso(mtimeMs)}); ${sure}`;
-  const directoryIsOld = directory?.status === 'present' && directory.value.mtimeMs <= startedAt;
-  const fileIsOld = ctimeMs <= startedAt;
-  const proven = realPath === configPath ? fileIsOld || directoryIsOld : fileIsOld && directoryIsOld;
-  return proven ? null : `${configPath} may have been replaced after the daemon started (${iso(Math.max(ctimeMs, mtimeMs))}); ${sure}`;
+  if (ctimeMs > startedAt) return `${configPath} may have been replaced after the daemon started (${iso(ctimeMs)}); ${sure}`;
+  if (realPath !== configPath && (linksChangedMs === undefined || linksChangedMs > startedAt)) {
+    return `the symbolic links on the way to ${configPath} may have been replaced after the daemon started; ${sure}`;
+  }
+  return valueOf(facts.host.mounts)?.some(({ mountPoint }) => mountPoint === configPath || mountPoint === realPath) === true
+    ? `${configPath} is a mount point, and when it was mounted cannot be seen` : null;
 }
 
 /** What setting the keys costs, as the remediation sees it. */
@@ -152,6 +166,8 @@ export function setDaemonKeys(facts: Facts, patch: JsonObject, cost: EditCost): 
   if (line.status !== 'present') {
     return guard(`How the daemon is started cannot be told${line.status === 'unreadable' ? `: ${line.reason}` : ''}.`, 'see that its unit and environment files can be read');
   }
+  const moved = configMoves(facts, line.value.flags);
+  if (moved !== null) return guard(`${moved}.`, 'restart the daemon, then plan again');
   if (rootlessElsewhere(facts)) {
     return guard(`The engine is rootless, and ${configPath} is not below its user's home.`, 'start the daemon with --config-file, or run harden as its user');
   }

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { constants, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { access, open, readdir, realpath, stat } from 'node:fs/promises';
+import { access, lstat, open, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { FileStat, FileType, Observed } from '../model.ts';
@@ -99,7 +99,34 @@ async function readStat(path: string): Promise<Observed<FileStat>> {
     nlink: stats.nlink,
     mtimeMs: stats.mtimeMs,
     ctimeMs: stats.ctimeMs,
+    ...(realPath !== path && { linksChangedMs: await lastLinkChange(path) }),
   });
+}
+
+/** As the kernel: path_resolution(7) gives up after 40 links. */
+const MAX_LINKS = 40;
+
+/** The latest ctime of the symbolic links on the way to a path that exists; 0 when there are none (a path spelt with ".." or "//"). */
+async function lastLinkChange(path: string): Promise<number> {
+  const pending = path.split('/');
+  let here = '/';
+  let latest = 0;
+  for (let links = 0; links <= MAX_LINKS;) {
+    const name = pending.shift();
+    if (name === undefined) return latest;
+    const next = join(here, name);
+    const stats = await lstat(next);
+    if (!stats.isSymbolicLink()) {
+      here = next;
+      continue;
+    }
+    links += 1;
+    latest = Math.max(latest, stats.ctimeMs);
+    const target = await readlink(next);
+    if (target.startsWith('/')) here = '/';
+    pending.unshift(...target.split('/'));
+  }
+  throw new Error('too many symbolic links');
 }
 
 function fileType(stats: Stats): FileType {
