@@ -1,6 +1,6 @@
 import { spawn, execFileSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -168,6 +168,16 @@ describe.skipIf(process.platform !== 'linux')('who serves a socket', () => {
     const pids = [first.pid ?? 0, second.pid ?? 0].sort((a, b) => a - b).join(', ');
     expect(await owner(at('run/docker.sock'))).toMatchObject({ reason: expect.stringContaining(`several daemons (pids ${pids})`) as string });
   });
+
+  it('is not taken in by another socket in the place of the one that a daemon bound', async () => {
+    const daemon = await serve('dockerd', at('run/docker.sock'));
+    await serve('cri-dockerd', at('run/docker.sock'));
+    const elsewhere = { status: 'unreadable', reason: expect.stringContaining(`the daemon (pid ${daemon.pid ?? 0}) bound ${at('run/docker.sock')}, but a connection to it did not reach`) as string };
+    expect(await owner(at('run/docker.sock'))).toEqual(elsewhere);
+    await serve('cri-dockerd', at('run/other.sock'));
+    renameSync(at('run/other.sock'), at('run/docker.sock'));
+    expect(await owner(at('run/docker.sock'))).toEqual(elsewhere);
+  }, 15_000);
 
   it('knows a socket that nobody listens on, a file, and nothing', async () => {
     (await serve('dockerd', at('run/docker.sock'))).kill('SIGKILL');

@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { constants, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { access, lstat, open, readdir, readlink, realpath, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileStat, FileType, Observed } from '../model.ts';
 import { absent, present, unreadable } from '../model.ts';
 import type { HostReader, ReadRequest, ReadResult, SocketOwner, Tool, ToolResult } from './port.ts';
@@ -12,6 +14,9 @@ const DEFAULT_MAX_BYTES = 1024 * 1024;
 const MAX_LISTED = 10_000;
 const TOOL_TIMEOUT_MS = 10_000;
 const TOOL_MAX_OUTPUT = 16 * 1024 * 1024;
+/** A daemon that is up accepts a connection within milliseconds. */
+const ACCEPT_TIMEOUT_MS = 2000;
+const ACCEPT_POLL_MS = 5;
 /** Where tools are looked up: the system's directories only, so that no PATH decides what root runs. */
 const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
@@ -210,16 +215,26 @@ interface Process {
 }
 
 /**
- * Finds the docker daemon that listens on a unix socket. Synchronous on purpose: /proc is memory, and a system call there
- * costs less than a trip through the thread pool.
+ * Finds the docker daemon that listens on a unix socket. /proc is read synchronously on purpose: it is memory, and a system
+ * call there costs less than a trip through the thread pool.
  *
- * The proof has four parts: the path is bound by listening sockets of a network namespace that we can see (proc(5), net/unix),
- * a process that is a docker daemon holds one of them, that process sees the same socket file, and the same root as we do.
+ * The proof has five parts: the path is bound by listening sockets of a network namespace that we can see (proc(5), net/unix),
+ * a process that is a docker daemon holds one of them, that process sees the same socket file, and the same root as we do,
+ * and it is the one that takes a connection to that path.
  */
-function findSocketOwner(path: string): Observed<SocketOwner> {
+async function findSocketOwner(path: string): Promise<Observed<SocketOwner>> {
   const realPath = realpathSync(path);
   if (!statSync(realPath).isSocket()) return unreadable(`${path} is not a socket`);
+  const bound = findBinder(path, realPath);
+  if (bound.status !== 'present' || !bound.value.sameRoot) return bound;
+  const { pid } = bound.value;
+  return await accepts(pid, realPath) ? bound : unreadable(
+    `the daemon (pid ${pid}) bound ${path}, but a connection to it did not reach that daemon: it is not up yet, or another socket was put over its own`,
+  );
+}
 
+/** By the tables of the kernel, which keep the path that a socket was bound to, whatever that path leads to today. */
+function findBinder(path: string, realPath: string): Observed<SocketOwner> {
   const processes = allProcesses();
   const daemons = processes.filter(({ pid, comm }) => isDaemon(pid, comm));
   const denied = new Set<string>();
@@ -233,10 +248,10 @@ function findSocketOwner(path: string): Observed<SocketOwner> {
     }
   };
 
-  const ours = listeners('/proc/net/unix', realPath);
+  const ours = boundSockets('/proc/net/unix', realPath, 'listening');
   const owners = daemons.flatMap(({ pid }) => guard(() => {
     const foreign = readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net');
-    const inodes = foreign ? listeners(`/proc/${pid}/net/unix`, realPath) : ours;
+    const inodes = foreign ? boundSockets(`/proc/${pid}/net/unix`, realPath, 'listening') : ours;
     return holds(pid, inodes) ? [describe(pid, realPath)] : [];
   }, []));
 
@@ -284,14 +299,15 @@ const commandLine = (pid: number): string[] => {
   return text === '' ? [] : text.replace(/\0$/, '').split('\0');
 };
 
-/** Inodes of the sockets that listen on `realPath` according to a net/unix table. Bound paths are compared by where they lead. */
-function listeners(table: string, realPath: string): ReadonlySet<string> {
+/** Inodes of the sockets that are bound to `realPath` according to a net/unix table. Bound paths are compared by where they lead. */
+function boundSockets(table: string, realPath: string, kind: 'listening' | 'connected'): Set<string> {
   const name = basename(realPath);
   const inodes = readFileSync(table, 'utf8').split('\n').flatMap((line) => {
     // Num RefCount Protocol Flags Type St Inode Path; flag 0x10000 is __SO_ACCEPTCON.
     const fields = /^\S+: \S+ \S+ (\S+) \S+ \S+\s+(\d+) (\/.*)$/.exec(line);
     const [, flags = '', inode = '', bound = ''] = fields ?? [];
-    return (parseInt(flags, 16) & 0x10000) !== 0 && basename(bound) === name && leadsTo(bound, realPath) ? [inode] : [];
+    const listens = (parseInt(flags, 16) & 0x10000) !== 0;
+    return listens === (kind === 'listening') && basename(bound) === name && leadsTo(bound, realPath) ? [inode] : [];
   });
   return new Set(inodes);
 }
@@ -304,17 +320,48 @@ const leadsTo = (path: string, realPath: string): boolean => {
   }
 };
 
-function holds(pid: number, inodes: ReadonlySet<string>): boolean {
-  if (inodes.size === 0) return false;
-  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+/** Inodes of the sockets that a process has open. */
+function* socketsOf(pid: number): Generator<string> {
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
     try {
       const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
-      return inode !== undefined && inodes.has(inode);
+      if (inode !== undefined) yield inode;
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return false; // Closed meanwhile.
-      throw error;
+      if (errorCode(error) !== 'ENOENT') throw error; // Closed meanwhile.
     }
-  });
+  }
+}
+
+function holds(pid: number, inodes: ReadonlySet<string>): boolean {
+  if (inodes.size === 0) return false;
+  for (const inode of socketsOf(pid)) {
+    if (inodes.has(inode)) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether a connection to a path ends in this process. The socket file may have been replaced, moved or covered by a mount since the
+ * process bound it; nothing below /proc tells which file a socket belongs to. But an accepted socket has the path of its
+ * listener and is in the connecting side's network namespace, so that the table there shows what the process has newly accepted.
+ */
+async function accepts(pid: number, realPath: string): Promise<boolean> {
+  const before = new Set(socketsOf(pid));
+  const connection = connect(realPath);
+  // Refused, it reaches nobody, and the time runs out.
+  connection.on('error', () => undefined);
+  try {
+    const deadline = performance.now() + ACCEPT_TIMEOUT_MS;
+    while (performance.now() < deadline) {
+      await sleep(ACCEPT_POLL_MS);
+      const accepted = boundSockets('/proc/net/unix', realPath, 'connected');
+      for (const inode of before) accepted.delete(inode);
+      if (holds(pid, accepted)) return true;
+    }
+    return false;
+  } finally {
+    connection.destroy();
+  }
 }
 
 function describe(pid: number, realPath: string): SocketOwner {
