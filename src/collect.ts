@@ -85,7 +85,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
     volumes: mapObserved(answers.volumes, parseVolumes),
   } as const;
   const machine = mapObserved(answers.info, parseEngineHost);
-  if (served.status !== 'present') return withoutHost(facts, machine, whyNotLocal(endpoint, served), host(0).euid);
+  if (served.status !== 'present') return withoutHost(facts, machine, files.paths(), whyNotLocal(endpoint, served), host(0).euid);
 
   const serving = describeDaemon(served.value);
   const { hostname, ...local } = host(serving.owner.pid);
@@ -158,6 +158,10 @@ class Files {
       const found = valueOf(answer());
       return found === undefined ? [] : [...directoriesAbove(path), ...directoriesAbove(found.realPath)];
     });
+  }
+
+  paths(): string[] {
+    return [...this.asked.keys()].sort();
   }
 
   answers(): Record<string, Observed<FileStat>> {
@@ -270,7 +274,10 @@ function parseContainers({ version, containers }: EngineAnswers): Facts['contain
 type HostOfEngine = Observed<ReturnType<typeof parseEngineHost>>;
 
 /** Facts of an engine that is not, or not provably, this host's. */
-function withoutHost(facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks' | 'volumes'>, machine: HostOfEngine, reason: string, euid: number): Facts {
+function withoutHost(
+  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks' | 'volumes'>,
+  machine: HostOfEngine, paths: readonly string[], reason: string, euid: number,
+): Facts {
   const unknown = unreadable(reason);
   const host: HostFacts = {
     hostname: valueOf(machine)?.hostname ?? '',
@@ -283,7 +290,7 @@ function withoutHost(facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt'
     ...facts,
     host,
     daemon: { configPath: DEFAULT_CONFIG_PATH, config: unknown, process: unknown, unit: unknown, socketUnit: unknown, environmentFiles: {} },
-    files: {},
+    files: Object.fromEntries(paths.map((path) => [path, unknown])),
     registryCerts: unknown,
     audit: { version: unknown, enabled: unknown, loaded: unknown, persistent: unknown, augenrules: false },
     accounts: unknown,
