@@ -250,7 +250,7 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
     refuseStale(shown, plan);
     await preflight(session, facts, plan.changes);
     const baseline = await takeBaseline(facts, session);
-    const run = await createRun(session.stateDir, session.writer, runHeader(session, plan.id), planDocument(plan));
+    const run = await createRun(session.stateDir, session.writer, runHeader(session, plan.id, facts), planDocument(plan));
     return await execute(new Execution(session, run, facts, plan, baseline), findings, replan);
   } finally {
     await lock.release();

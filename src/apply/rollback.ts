@@ -5,10 +5,10 @@ import type { FileSnapshot } from '../host/port.ts';
 import type { RunRecord } from '../journal.ts';
 import { createRun, listRuns, markRolledBack, readBackup, readRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
-import type { Json, JsonObject } from '../model.ts';
+import type { Facts, Json, JsonObject } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { restartMethod } from '../plan/restart.ts';
-import { runHeader } from './run-header.ts';
+import { daemonOf, runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
@@ -41,10 +41,22 @@ async function fileUndo(session: Session, run: RunRecord, entry: JsonObject): Pr
   return { path: text(entry.path), before: before === null ? null : await readBackup(session.stateDir, run.runId, before, session.writer), made };
 }
 
+/** Files come back wherever they are; but to restart another daemon than the one that the run changed would harm that one, and leave this one as it is. */
+function refuseOtherDaemon({ runId, header }: RunRecord, facts: Facts): void {
+  const then = object(header['daemon']);
+  const now = daemonOf(facts);
+  if (then === null || (then.endpoint === now.endpoint && then.configPath === now.configPath)) return;
+  throw new UsageError([
+    `Run ${runId} changed the daemon at ${text(then.endpoint)} (${text(then.configPath)}), and this is the one at ${now.endpoint} (${now.configPath}). It was not undone.`,
+    `Name that daemon: harden rollback ${runId} --docker-host ${text(then.endpoint)}`,
+  ].join('\n'));
+}
+
 /** Everything that a run did or began, from its journal. */
 async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }> {
   const files = new Map<string, FileUndo>();
   const after = new Map<string, JsonObject>();
+  let command: string | undefined;
   const effects = { systemdReloaded: false, audit: null as RunEffects['audit'], daemon: null as RunEffects['daemon'], method: null as RestartMethod | null };
   const add = async (entry: JsonObject): Promise<void> => {
     if (!files.has(text(entry.path))) files.set(text(entry.path), await fileUndo(session, run, entry));
@@ -68,11 +80,17 @@ async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects &
       }
       case 'systemdReload': effects.systemdReloaded = true; break;
       case 'reloadDaemon': effects.daemon ??= 'reload'; break;
-      case 'restartDaemon': effects.daemon = 'restart'; break;
+      case 'restartDaemon': {
+        effects.daemon = 'restart';
+        const method = object(entry.method);
+        if (method?.kind === 'command') command = text(method.command);
+        break;
+      }
       default: break;
     }
   }
   const facts = await session.collect();
+  if (effects.daemon !== null) refuseOtherDaemon(run, facts);
   const { configPath } = facts.daemon;
   const started = configAtStart(facts);
   return {
@@ -82,7 +100,8 @@ async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects &
     configPath,
     configWritten: after.has(configPath) ? (await session.writer.snapshot(configPath))?.content?.toString('utf8') ?? null : null,
     startedWith: started.status === 'present' ? started.value.text : started.status === 'absent' ? null : undefined,
-    method: restartMethod(facts, session.restartCommand),
+    // What restarted this daemon then does so now, unless the operator names another way.
+    method: restartMethod(facts, session.restartCommand ?? command),
   };
 }
 
@@ -137,8 +156,9 @@ export async function rollback(session: Session, runId: string): Promise<Rollbac
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
     const { effects } = await planRollback(session, runId);
-    const baseline = await takeBaseline(await session.collect(), session);
-    const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, null), undoes: runId }, null);
+    const facts = await session.collect();
+    const baseline = await takeBaseline(facts, session);
+    const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, null, facts), undoes: runId }, null);
     const sequence = await run.intent({ kind: 'rollback', change: null, undoes: runId });
     const leftovers = await undo(session, effects, baseline, false);
     if (leftovers.length === 0) await run.done(sequence);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { RunHeader } from '../journal.ts';
 import { newRunId } from '../journal.ts';
+import type { Facts, JsonObject } from '../model.ts';
 import type { Session } from './session.ts';
 
 /** The kernel's word for "nobody logged in": (uid_t)-1, proc_pid_loginuid(5). */
@@ -15,14 +16,25 @@ function loginuid(): number | null {
   }
 }
 
-/** Who starts a run, when, with what. `planId` is null for a rollback. */
-export function runHeader(session: Session, planId: string | null): RunHeader {
+/** Names one daemon of a host that may have several. */
+export interface DaemonOfRun extends JsonObject {
+  endpoint: string;
+  configPath: string;
+}
+
+/** /var/run is a link to /run (hier(7)), and both spellings of the socket are in use. */
+export const daemonOf = ({ engine, daemon }: Facts): DaemonOfRun =>
+  ({ endpoint: engine.endpoint.replace(/^unix:\/\/\/var\/run\//, 'unix:///run/'), configPath: daemon.configPath });
+
+/** Who starts a run, when, with what, on which daemon. `planId` is null for a rollback. */
+export function runHeader(session: Session, planId: string | null, facts: Facts): RunHeader {
   const now = session.now();
   return {
     runId: newRunId(now),
     planId,
     createdAt: now.toISOString(),
     tool: { ...session.tool },
+    daemon: daemonOf(facts),
     user: { uid: process.geteuid?.() ?? 0, loginuid: loginuid(), sudoUser: process.env.SUDO_USER ?? null },
   };
 }

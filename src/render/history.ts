@@ -41,9 +41,10 @@ const ACTIONS: Readonly<Record<RollbackPlan['restores'][number]['action'], strin
 };
 
 /** What undoing a run brings back. */
-export function renderRollback({ runId, createdAt, restores, daemon }: RollbackPlan, layout: Layout): string {
+export function renderRollback({ runId, createdAt, restores, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
   const style = styleFor(layout);
-  const then = daemon === null ? [] : [daemon === 'restart' ? '  The daemon restarts.' : '  The daemon is reloaded.'];
+  const how = method?.kind === 'command' ? `: ${escapeLine(method.command)}` : '';
+  const then = daemon === null ? [] : [daemon === 'restart' ? `  The daemon restarts${how}.` : '  The daemon is reloaded.'];
   return `${[
     style.bold(`Undo run ${escapeLine(runId)} of ${escapeLine(createdAt)}`),
     ...restores.map(({ path, action }) => `  ${ACTIONS[action].slice(0, 1)} ${escapeLine(path)}  ${style.dim(ACTIONS[action].slice(2))}`),
