@@ -73,7 +73,7 @@ async function preflight(session: Session, facts: Facts, changes: readonly Chang
   const config = changes.find(({ kind }) => kind === 'daemon-config');
   if (config?.after.content == null) return;
   const fatal = validateCandidate(config.after.content, facts).filter(({ severity }) => severity === 'fatal');
-  if (fatal.length > 0) throw new HostError(`The daemon would not start with the new ${config.path}: ${fatal.map(({ message }) => message).join('; ')}`);
+  if (fatal.length > 0) throw new HostError(`The daemon would not start with the new ${config.path}: ${fatal.map(({ message }) => message).join('; ')}\nNothing was changed.`);
   await validateWithDaemon(session, facts, config.after.content);
 }
 
@@ -87,7 +87,7 @@ async function validateWithDaemon(session: Session, facts: Facts, text: string):
   try {
     const flags = withoutConfigFile(argv.slice(1));
     const { code, stderr, stdout } = await session.writer.run('dockerd', ['--validate', '--config-file', candidate, ...flags], { timeoutMs: 30_000 });
-    if (code !== 0) throw new HostError(`dockerd refuses the new configuration: ${(stderr.trim() || stdout.trim()).replaceAll(candidate, facts.daemon.configPath)}`);
+    if (code !== 0) throw new HostError(`dockerd refuses the new ${facts.daemon.configPath}: ${(stderr.trim() || stdout.trim()).replaceAll(candidate, facts.daemon.configPath)}\nNothing was changed. Correct what it names, then plan again.`);
   } finally {
     await session.writer.remove(candidate);
   }
