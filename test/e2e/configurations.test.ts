@@ -1,9 +1,8 @@
 /** Daemon configurations that trip tools up: a clear plan or a clear error, and a daemon that still starts. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
-import { harden, hardenJson, outcomes, plan, scan, type OutcomesDocument } from './support.ts';
+import { CEILINGS, harden, hardenJson, outcomes, plan, scan, type OutcomesDocument } from './support.ts';
 
-const CEILINGS = ['--max-impact', 'restart', '--max-risk', 'behaviour'];
 const CONFIG = '/etc/docker/daemon.json';
 const DROP_IN = '/etc/systemd/system/docker.service.d/flags.conf';
 

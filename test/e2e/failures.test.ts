@@ -1,9 +1,8 @@
 /** A daemon that does not survive its new configuration: the old one comes back, with its containers, and exit 3 says so. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
-import { answers, harden, pids, tree } from './support.ts';
+import { CEILINGS, answers, harden, pids, tree } from './support.ts';
 
-const CEILINGS = ['--max-impact', 'restart', '--max-risk', 'behaviour'];
 
 /** A wrapper in the unit that plays the daemon which breaks once its file says userland-proxy: false. */
 const wrapper = (broken: string): string => `#!/bin/sh

@@ -1,6 +1,6 @@
 /**
  * Before the end-to-end tests: says what this machine cannot test, removes what killed runs left, builds harden and the
- * Debian root that nearly all hosts are made of, so that no test's time limit has to allow for it.
+ * Debian roots that the hosts are made of, so that no test's time limit has to allow for it.
  * After them: removes what they left.
  */
 import { readdirSync, rmSync, statSync } from 'node:fs';
@@ -25,6 +25,7 @@ export default async function setup(): Promise<(() => Promise<void>) | undefined
   await bed.cleanUp();
   buildIfStale();
   await hostRoot('bookworm');
+  if (skipReason('systemd') === null) await hostRoot('trixie');
   return () => bed.cleanUp();
 }
 
