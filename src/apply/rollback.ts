@@ -13,7 +13,7 @@ import type { RestartMethod } from '../plan/restart.ts';
 import { lostByRestart, restartMethod } from '../plan/restart.ts';
 import type { WayBack } from './daemon.ts';
 import { textsOnTheWay } from './daemon.ts';
-import { daemonOf, runHeader } from './run-header.ts';
+import { daemonOf, oneSpelling, runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
@@ -48,8 +48,15 @@ async function fileUndo(session: Session, run: RunRecord, entry: JsonObject): Pr
 }
 
 /** Files come back wherever they are; but to restart another daemon than the one that the run changed would harm that one, and leave this one as it is. */
-function refuseOtherDaemon({ runId, header }: RunRecord, facts: Facts): void {
+function refuseOtherDaemon({ runId, header }: RunRecord, facts: Facts | null, endpoint: string): void {
   const then = object(header['daemon']);
+  if (facts === null) {
+    if (then !== null && text(then.endpoint) === oneSpelling(endpoint)) return;
+    throw new UsageError([
+      `No engine answers at ${endpoint}, and run ${runId} changed the one at ${then === null ? 'an address that is not recorded' : text(then.endpoint)}. It was not undone.`,
+      `Name that daemon: harden rollback ${runId} --docker-host ${then === null ? 'URL' : text(then.endpoint)}`,
+    ].join('\n'));
+  }
   const now = daemonOf(facts);
   if (then === null || (then.endpoint === now.endpoint && then.configPath === now.configPath)) return;
   throw new UsageError([
@@ -64,7 +71,7 @@ interface JournalledEffects extends RunEffects {
 }
 
 /** null: no engine answers, which may be why somebody rolls back. Then the journal alone says how the daemon is restarted. */
-async function factsIfAny(session: Session): Promise<Facts | null> {
+export async function factsIfAny(session: Session): Promise<Facts | null> {
   try {
     return await session.collect();
   } catch (error) {
@@ -130,7 +137,7 @@ async function effectsOf(session: Session, run: RunRecord, facts: Facts | null):
     }
   }
   const started = facts === null ? undefined : configAtStart(facts);
-  if (daemon !== null && facts !== null) refuseOtherDaemon(run, facts);
+  if (daemon !== null) refuseOtherDaemon(run, facts, session.endpoint);
   // What restarted this daemon then does so now, unless the operator names another way.
   const command = session.restartCommand ?? (method?.kind === 'command' ? method.command : undefined);
   return {

@@ -23,8 +23,9 @@ export interface DaemonOfRun extends JsonObject {
 }
 
 /** /var/run is a link to /run (hier(7)), and both spellings of the socket are in use. */
-export const daemonOf = ({ engine, daemon }: Facts): DaemonOfRun =>
-  ({ endpoint: engine.endpoint.replace(/^unix:\/\/\/var\/run\//, 'unix:///run/'), configPath: daemon.configPath });
+export const oneSpelling = (endpoint: string): string => endpoint.replace(/^unix:\/\/\/var\/run\//, 'unix:///run/');
+
+export const daemonOf = ({ engine, daemon }: Facts): DaemonOfRun => ({ endpoint: oneSpelling(engine.endpoint), configPath: daemon.configPath });
 
 /** Who starts a run, when, with what, on which daemon (null when none answers). `planId` is null for a rollback. */
 export function runHeader(session: Session, planId: string | null, facts: Facts | null): RunHeader {

@@ -11,6 +11,8 @@ export interface Session {
   readonly remediations: readonly Remediation[];
   readonly tool: ToolStamp;
   readonly restartCommand: string | undefined;
+  /** Of the engine that is talked to, answer or not, as in Facts.engine.endpoint. */
+  readonly endpoint: string;
   collect(): Promise<Facts>;
   /** True when the engine's API answers. */
   ping(): Promise<boolean>;

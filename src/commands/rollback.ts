@@ -1,5 +1,5 @@
 import { checks } from '../../checks/index.ts';
-import { planRollback, rollback as undoRun, runsToUndo } from '../apply/rollback.ts';
+import { factsIfAny, planRollback, rollback as undoRun, runsToUndo } from '../apply/rollback.ts';
 import { Declined, UsageError } from '../errors.ts';
 import { escapeLine } from '../render/escape.ts';
 import { renderRollback } from '../render/history.ts';
@@ -24,10 +24,10 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
       context.out(`Nothing to roll back in ${session.stateDir}.\n`);
       return 0;
     }
+    requirePower(await factsIfAny(session), context);
     for (const [index, run] of runs.entries()) {
       // Only the newest can be judged against the host as it is; each older one once those after it are undone.
       const planned = await planRollback(session, run);
-      requirePower(planned.facts, context);
       context.out(renderRollback(planned, layout));
       if (planned.facts === null) context.err('harden: no engine answers: the files come back, and the daemon is started with them\n');
       if (index === 0) {

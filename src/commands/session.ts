@@ -58,6 +58,7 @@ export async function openSession(options: SessionOptions, checks: readonly Chec
     remediations,
     tool: TOOL,
     restartCommand: options.restartCommand,
+    endpoint: engine.endpoint.url,
     collect: () => readFacts(options, context),
     ping: () => engine.version().then(() => true, () => false),
     startContainer: (id) => engine.startContainer(id),

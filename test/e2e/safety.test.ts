@@ -77,6 +77,8 @@ describe.skipIf(skipReason('systemd') !== null)(titled('safety', 'systemd'), () 
   test('a rollback starts an engine that is down', async () => {
     expect((await during('restartDaemon', 'kill -9 $pid', ...LIVE)).code).toBe(137);
     await host.exec('systemctl stop docker.socket docker.service', { check: true });
+    const elsewhere = await harden(host, ['rollback', '--yes', '--docker-host', 'unix:///run/other.sock']);
+    expect({ code: elsewhere.code, says: elsewhere.stderr.includes('Name that daemon') }).toEqual({ code: 2, says: true });
     const { code, stderr } = await rollback();
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(stderr).toContain('no engine answers');
