@@ -17,11 +17,9 @@ export const check: Check<null> = {
     if (kind === 'NONE') return warn(target, 'The health check of its image is switched off', null);
     if (kind === undefined) return warn(target, 'It has no health check', null);
     if (!isUp(runtime)) return pass(target, 'It has a health check, and does not run');
-    switch (runtime.health) {
-      case 'unhealthy': return warn(target, 'It is unhealthy', null);
-      case 'none': return unknown(target, 'It has a health check, but the engine does not report its health');
-      case 'starting': return pass(target, 'It reports its health, and is starting');
-      case 'healthy': return pass(target, 'It is healthy');
-    }
+    if (runtime.health === 'unhealthy') return warn(target, 'It is unhealthy', null);
+    if (runtime.health === 'starting') return pass(target, 'It reports its health, and is starting');
+    return runtime.health === 'healthy' ? pass(target, 'It is healthy')
+      : unknown(target, 'It has a health check, but the engine does not report its health');
   }),
 };
