@@ -8,10 +8,11 @@ import { check as noNewPrivilegesCheck } from '../../checks/containers/no-new-pr
 import { check as privilegedCheck } from '../../checks/containers/privileged.ts';
 import { check as seccompCheck } from '../../checks/containers/seccomp.ts';
 import { check as selinuxCheck } from '../../checks/containers/selinux.ts';
+import type { Remediation } from '../../src/model.ts';
 import type { Steps } from './steps.ts';
 import { containerRemedy } from './steps.ts';
 
-export const apparmor = containerRemedy(apparmorCheck, {
+const apparmor = containerRemedy(apparmorCheck, {
   effect: 'Its processes are kept from what the profile does not allow.',
   steps: {
     run: 'without --privileged and --security-opt apparmor=unconfined, so that docker-default is used',
@@ -20,7 +21,7 @@ export const apparmor = containerRemedy(apparmorCheck, {
   because: 'What the container does that the profile forbids, only a trial shows (aa-complain, then the kernel\'s log).',
 });
 
-export const selinux = containerRemedy(selinuxCheck, {
+const selinux = containerRemedy(selinuxCheck, {
   effect: 'Its processes reach only files that carry their label: mounts of the host need :z or :Z.',
   steps: {
     run: 'without --privileged and --security-opt label=disable, after "selinux-enabled": true is in force in the daemon',
@@ -29,13 +30,13 @@ export const selinux = containerRemedy(selinuxCheck, {
   because: 'Which files of the host have to be labelled anew, only the audit log of a trial in permissive mode shows.',
 });
 
-export const capabilities = containerRemedy(capabilitiesCheck, {
+const capabilities = containerRemedy(capabilitiesCheck, {
   effect: 'What needs a capability that is gone fails with "operation not permitted".',
   steps: { run: 'with --cap-drop ALL and a --cap-add for each capability that it needs', compose: 'cap_drop: [ALL] and cap_add with what it needs', service: '--cap-drop ALL --cap-add NEEDED' },
   because: 'Which capabilities it uses cannot be seen from what it has; often NET_BIND_SERVICE, CHOWN, SETUID and SETGID are enough.',
 });
 
-export const privileged = containerRemedy(privilegedCheck, {
+const privileged = containerRemedy(privilegedCheck, {
   effect: 'It loses all devices and capabilities that are not granted one by one.',
   steps: { run: 'without --privileged, with the --cap-add and --device that it needs', compose: 'privileged: false, with cap_add and devices for what it needs', service: null },
   because: 'What it needs of the host\'s power cannot be seen from outside.',
@@ -64,7 +65,7 @@ const NAMESPACES: Readonly<Record<string, Pick<Parameters<typeof containerRemedy
   },
 };
 
-export const hostNamespaces = hostNamespaceChecks.flatMap((check) => {
+const hostNamespaces = hostNamespaceChecks.flatMap((check) => {
   const advice = NAMESPACES[check.id];
   return advice === undefined ? [] : [containerRemedy(check, {
     ...advice,
@@ -72,33 +73,37 @@ export const hostNamespaces = hostNamespaceChecks.flatMap((check) => {
   })];
 });
 
-export const devices = containerRemedy(devicesCheck, {
+const devices = containerRemedy(devicesCheck, {
   effect: 'It no longer reaches the devices.',
   steps: { run: 'without --device, --gpus and --device-cgroup-rule, or with fewer permissions than rwm', compose: 'remove devices, device_cgroup_rules and deploy.resources.reservations.devices, or narrow them', service: null },
   because: 'Which devices it needs, only its owner knows; waive those that it does.',
 });
 
-export const seccomp = containerRemedy(seccompCheck, {
+const seccomp = containerRemedy(seccompCheck, {
   effect: 'System calls that the profile does not allow fail.',
   steps: { run: 'without --privileged and --security-opt seccomp=unconfined', compose: 'remove privileged and "seccomp:unconfined" from security_opt', service: null },
   because: 'Which system calls it makes, only a trial shows. Where the daemon\'s default is "unconfined", change that first (daemon.seccomp-profile).',
 });
 
-export const cgroupParent = containerRemedy(cgroupParentCheck, {
+const cgroupParent = containerRemedy(cgroupParentCheck, {
   effect: 'It comes under the limits of the default cgroup.',
   steps: { run: 'without --cgroup-parent', compose: 'remove cgroup_parent', service: null },
   because: 'Somebody chose this cgroup: where that is meant, approve of it with the parameter cgroupParent.',
 });
 
-export const noNewPrivileges = containerRemedy(noNewPrivilegesCheck, {
+const noNewPrivileges = containerRemedy(noNewPrivilegesCheck, {
   effect: 'Setuid programs in it, such as sudo and ping, no longer give more rights.',
   steps: { run: 'with --security-opt no-new-privileges', compose: 'security_opt: [no-new-privileges:true]', service: null },
   because: 'Whether it uses setuid programs, only a trial shows. A service gets it from the daemon\'s no-new-privileges.',
 });
 
-export const hostUserns = containerRemedy(hostUsernsCheck, {
+const hostUserns = containerRemedy(hostUsernsCheck, {
   effect: 'Its users become users without rights on the host; files that it shares with the host change their owners.',
   steps: { run: 'without --userns host', compose: 'remove userns_mode: host', service: null },
   because: 'A privileged container and one on the host\'s network need the host\'s user namespace: change that first.',
 });
 
+/** What keeps a container apart from the host and its kernel. */
+export const isolationRemediations: readonly Remediation[] = [
+  apparmor, selinux, capabilities, privileged, ...hostNamespaces, devices, seccomp, cgroupParent, noNewPrivileges, hostUserns,
+];
