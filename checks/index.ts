@@ -1,4 +1,5 @@
 import type { Check } from '../src/model.ts';
+import { containerChecks } from './containers/index.ts';
 import { daemonChecks } from './daemon/index.ts';
 import { fileChecks } from './files/files.ts';
 import { auditChecks } from './host/audit.ts';
@@ -11,4 +12,5 @@ export const checks: readonly Check[] = [
   partition, dockerGroup, ...auditChecks, kernel,
   ...daemonChecks,
   ...fileChecks,
+  ...containerChecks,
 ];

@@ -1,4 +1,5 @@
 import type { Remediation } from '../src/model.ts';
+import { containerRemediations } from './containers/index.ts';
 import { daemonRemediations } from './daemon/index.ts';
 import { fileRemediations } from './files/files.ts';
 import { auditRemediations } from './host/audit.ts';
@@ -11,6 +12,7 @@ export const remediations: readonly Remediation[] = [
   partition, dockerGroup, ...auditRemediations, kernel,
   ...daemonRemediations,
   ...fileRemediations,
+  ...containerRemediations,
 ];
 
 /** The remediation of a check; undefined for a check that has none. */
