@@ -9,9 +9,9 @@ const BAD = `FROM busybox:latest
 ARG NPM_TOKEN
 ADD Dockerfile /copy
 ENV ADDR=1 DB_PASSWORD="${SECRET} and more"
-RUN printf '#!/bin/sh\\n' > /bin/apt-get && printf '#!/bin/sh\\n' > /bin/wget && chmod +x /bin/apt-get /bin/wget
+RUN printf '#!/bin/sh\\n' > /bin/apt-get && chmod +x /bin/apt-get
 RUN apt-get update
-RUN apt-get install -y curl && wget -qO- https://example.test/install | sh
+RUN apt-get install -y curl && wget -qO- http://127.0.0.1:1/install | sh
 HEALTHCHECK NONE
 USER 0:0
 `;
