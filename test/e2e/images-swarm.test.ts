@@ -95,14 +95,14 @@ describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and sw
     const swarm = async (...args: string[]): Promise<Record<string, string>> => outcomes(await scan(host, '-c', '7', ...args));
     expect(new Set(Object.values(await swarm()))).toEqual(new Set(['na']));
     await host.exec('docker swarm init --advertise-addr 127.0.0.1', { check: true });
-    await host.exec(['docker', 'service', 'create', '--detach', '--name', 'leaky', '--env', `API_TOKEN=${SECRET}`, 'busybox:latest', 'sleep', '1000'], { check: true });
+    await host.exec(['docker', 'service', 'create', '--detach', '--no-resolve-image', '--name', 'leaky', '--env', `API_TOKEN=${SECRET}`, 'busybox:latest', 'sleep', '1000'], { check: true });
     expect(await swarm('--set', 'swarm.rootCaDays=1')).toEqual({
       'swarm.managers': 'pass', 'swarm.listen-addr': 'warn', 'swarm.overlay-encryption': 'warn', 'swarm.secrets': 'warn', 'swarm.autolock': 'warn', 'swarm.autolock-rotate': 'na',
       'swarm.node-cert-expiry': 'warn', 'swarm.ca-rotate': 'pass', 'swarm.data-path': 'warn',
     });
     await host.exec('docker service rm leaky && docker swarm update --cert-expiry 720h --autolock=true', { check: true });
     await host.exec('docker network create -d overlay --opt encrypted safe', { check: true });
-    await host.exec(['docker', 'service', 'create', '--detach', '--name', 'tight', '--env', 'API_TOKEN_FILE=/run/secrets/t', 'busybox:latest', 'sleep', '1000'], { check: true });
+    await host.exec(['docker', 'service', 'create', '--detach', '--no-resolve-image', '--name', 'tight', '--env', 'API_TOKEN_FILE=/run/secrets/t', 'busybox:latest', 'sleep', '1000'], { check: true });
     const document = await scan(host, '-c', '7');
     expect(outcomes(document)).toMatchObject({
       'swarm.secrets': 'pass', 'swarm.autolock': 'pass', 'swarm.autolock-rotate': 'manual', 'swarm.node-cert-expiry': 'pass', 'swarm.ca-rotate': 'manual',
