@@ -50,7 +50,7 @@ function tidyObserved(value: Loose): Loose {
 
 /** Records by path, and fields that a host may lack. */
 const FREE_KEYS = new Set(['files', 'environmentFiles', 'managed']);
-const OPTIONAL = new Set(['managed', 'volumes', 'daemon.startedWith', 'daemon.otherSockets', 'audit.bootEnabled']);
+const OPTIONAL = new Set(['audit.bootEnabled', 'contentTrust', 'daemon.otherSockets', 'daemon.startedWith', 'managed', 'swarm', 'swarmNode', 'volumes']);
 
 /** A patch with a misspelt field would silently test nothing. */
 function refuseUnknownFields(patched: Loose, original: Loose, at: string, depth: number): void {

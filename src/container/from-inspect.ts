@@ -289,6 +289,8 @@ function parseRuntime(raw: JsonObject): Observed<ContainerRuntime> {
     state,
     pid: number(at(raw, 'State', 'Pid')),
     startedAt: text(at(raw, 'State', 'StartedAt')),
+    createdAt: text(at(raw, 'Created')),
+    finishedAt: text(at(raw, 'State', 'FinishedAt')),
     health: (['starting', 'healthy', 'unhealthy'] as const).find((known) => known === health) ?? 'none',
     ports: Object.entries(object(at(raw, 'NetworkSettings', 'Ports'))).flatMap(([port, bindings]) => list(bindings).map((binding) => ({
       ip: text(at(binding, 'HostIp')), hostPort: Number(text(at(binding, 'HostPort'))), ...parsePort(port),

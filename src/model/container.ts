@@ -28,6 +28,9 @@ export interface ContainerRuntime {
   readonly state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
   readonly pid: number;
   readonly startedAt: string;
+  /** When it was created and when it last stopped, as the engine writes it; "0001-01-01T00:00:00Z" for never. */
+  readonly createdAt?: string;
+  readonly finishedAt?: string;
   readonly health: 'starting' | 'healthy' | 'unhealthy' | 'none';
   /** Published ports in force (NetworkSettings.Ports). */
   readonly ports: readonly { readonly ip: string; readonly hostPort: number; readonly containerPort: number; readonly protocol: string }[];
