@@ -54,7 +54,6 @@ const answersOf = ({ engine }: Recording): Answers => (path) => {
   const image = engine.images.find(({ Id }) => path.startsWith(`/images/${Id as string}/`));
   if (image !== undefined) return { status: 200, body: path.endsWith('/history') ? [{ Comment: 'Imported from -', Created: image['Created'], CreatedBy: '', Size: image['Size'] }] : { ...image, Config: { Cmd: ['sh'] } } };
   switch (path.replace(/\?.*/, '')) {
-    case '/volumes': return { status: 200, body: { Volumes: null, Warnings: null } };
     case '/version': return { status: 200, body: engine.version };
     case '/info': return { status: 200, body: engine.info };
     case '/images/json': return { status: 200, body: engine.images };
