@@ -12,12 +12,20 @@ const coloured = (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 const layoutOf = (stream: NodeJS.WriteStream): Layout =>
   (stream.isTTY ? { color: coloured, width: Math.max(40, stream.columns || 80) } : { color: false, width: Infinity });
 
-// A reader that has seen enough (`| head`) is no failure.
-for (const stream of [stdout, stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-}
+/** A result that did not arrive is a failure, but none that may end this process while it changes the host. */
+let lost: NodeJS.ErrnoException | null = null;
+
+// A reader that has seen enough (`| head`) is no failure; a terminal that went away cannot be told anything.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' || error.code === 'EIO' || lost !== null) return;
+  lost = error;
+  stderr.write(`harden: standard output cannot be written: ${error.message}\n`);
+  process.exitCode = exitCodeFor(Number(process.exitCode ?? 0));
+});
+stderr.on('error', () => undefined);
+
+/** 2 promises that nothing was changed, which apply and rollback cannot say once they have run. */
+const exitCodeFor = (code: number): number => (code !== 0 || lost === null ? code : ['apply', 'rollback'].includes(process.argv[2] ?? '') ? 1 : 2);
 
 let progressing = false;
 
@@ -51,5 +59,5 @@ const context: Context = {
   prompter: async () => (await import('./ask.ts')).terminalPrompter(),
 };
 
-process.exitCode = await run(process.argv.slice(2), context);
+process.exitCode = exitCodeFor(await run(process.argv.slice(2), context));
 clearProgress();

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError, type HostReader, type HostWriter } from './host/port.ts';
+import { isTask } from './plan/restart.ts';
 import { valueOf, type ContainerFacts, type Facts, type NetworkFacts } from './model.ts';
 
 /** What a restart of the daemon must leave as it is. */
 export interface HealthBaseline {
-  /** Running and paused ones. */
+  /** Running and paused ones, but not a swarm's: what becomes of a task is its manager's decision. */
   readonly containers: readonly {
     readonly id: string;
     readonly name: string;
@@ -38,18 +39,21 @@ interface HealthExpectations {
 }
 
 const TIMEOUT_MS = 20_000;
+/** Services that were started again: a database or a virtual machine of bytecode takes its time before it listens. */
+const STARTED_TIMEOUT_MS = 120_000;
 const POLL_MS = 500;
 /** Connections at a time: a host with a thousand ports must not meet a limit on open files. */
 const MAX_PROBES = 64;
 
 /** @throws HostError when containers or networks could not be read: then nobody could tell what was lost */
 export async function takeBaseline(facts: Facts, host: HealthHost): Promise<HealthBaseline> {
-  const running = containersOf(facts).flatMap((container) => {
+  const running = containersOf(facts).filter(({ owner }) => !isTask(owner, facts)).flatMap((container) => {
     const runtime = valueOf(container.runtime);
     if (runtime === undefined) throw new HostError(`the state of container ${container.name} cannot be read, so it cannot be watched over a restart`);
     return isUp(runtime.state) ? [{ container, runtime }] : [];
   });
-  const bridges = networksOf(facts).map((network) => ({ network, bridge: bridgeName(network) }));
+  // A swarm's networks come and go with the tasks that use them.
+  const bridges = networksOf(facts).filter(({ scope }) => scope !== 'swarm').map((network) => ({ network, bridge: bridgeName(network) }));
   const interfaces = await presentInterfaces(bridges.flatMap(({ bridge }) => bridge ?? []), host);
   const published = new Map(running.flatMap(({ container, runtime }) => runtime.ports
     .filter(({ protocol, hostPort }) => protocol === 'tcp' && hostPort > 0)
@@ -70,7 +74,7 @@ export async function takeBaseline(facts: Facts, host: HealthHost): Promise<Heal
  * the time is over, since daemon and services need a moment. Names in the sentences are the engine's: escape them for a terminal.
  */
 export async function checkHealth(baseline: HealthBaseline, collect: () => Promise<Facts>, host: HealthHost, expectations: HealthExpectations): Promise<string[]> {
-  const deadline = performance.now() + (expectations.timeoutMs ?? TIMEOUT_MS);
+  const deadline = performance.now() + (expectations.timeoutMs ?? (expectations.samePids ? TIMEOUT_MS : STARTED_TIMEOUT_MS));
   let silent = baseline.ports.filter(({ host: address, port }) => expectations.lostPorts?.(address, port) !== true);
   for (;;) {
     const facts = await collect();

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { listNames } from './daemon/containers.ts';
 import { evaluate } from './evaluate.ts';
 import type {
   Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, Target, ToolStamp,
@@ -9,7 +10,7 @@ import type { PlannedEdit } from './plan/changes.ts';
 import { buildChanges, findConflicts, pathOf, textOf } from './plan/changes.ts';
 import { predict } from './plan/predict.ts';
 import type { RestartMethod } from './plan/restart.ts';
-import { restartForecast } from './plan/restart.ts';
+import { lostByRestart, restartForecast } from './plan/restart.ts';
 import { untrustedDirectory } from './plan/trust.ts';
 
 export interface PlanRequest {
@@ -68,6 +69,13 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
   }
   if (edit.impact === 'restart' && restart === null) {
     return { reason: 'guard', explanation: 'Neither systemd nor a service script runs this daemon, so harden does not know how to restart it.', needs: '--restart-command CMD' };
+  }
+  const lost = edit.impact === 'restart' ? lostByRestart(facts) : [];
+  if (lost.length > 0) {
+    return {
+      reason: 'guard', explanation: `It needs a restart of the daemon, which would remove what was started with --rm and still runs: ${listNames(lost)}.`,
+      needs: 'let them end, stop them, or start them without --rm',
+    };
   }
   const path = pathOf(edit);
   const redirected = untrustedDirectory(facts, path);

@@ -29,6 +29,9 @@ export const startedWithNote = (process: DaemonProcess, left: string | null, sta
 /** Start times are computed from two clocks and may differ by some milliseconds between two readings. */
 const SAME_START_MS = 2_000;
 
+export const isSameProcess = (a: { readonly pid?: number; readonly startedAt?: string }, b: DaemonProcess): boolean =>
+  a.pid === b.pid && Math.abs(Date.parse(a.startedAt ?? '') - Date.parse(b.startedAt)) < SAME_START_MS;
+
 /** What a note says about the process and the file that are there now; null when it is about others, or is no note. */
 export function readStartedWith(text: string, process: DaemonProcess, config: Observed<ConfigFile>): Observed<ConfigFile> | null {
   let note: Partial<Note>;
@@ -37,8 +40,7 @@ export function readStartedWith(text: string, process: DaemonProcess, config: Ob
   } catch {
     return null;
   }
-  const sameProcess = note.pid === process.pid && Math.abs(Date.parse(note.startedAt ?? '') - Date.parse(process.startedAt)) < SAME_START_MS;
   const current = config.status === 'present' ? digest(config.value.text) : config.status === 'absent' ? null : undefined;
-  if (!sameProcess || current !== note.leftBehind || note.startedWith === undefined) return null;
+  if (!isSameProcess(note, process) || current !== note.leftBehind || note.startedWith === undefined) return null;
   return note.startedWith === null ? absent : present(parseConfigFile(note.startedWith));
 }

@@ -3,25 +3,28 @@ import { dirname, join } from 'node:path';
 import { loadedMatches } from '../audit/render.ts';
 import { parseAuditList } from '../collect/audit.ts';
 import { configAtStart, validateCandidate } from '../daemon/settings.ts';
-import { StalePlanError, UsageError } from '../errors.ts';
+import { messageOf, StalePlanError, UsageError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
-import { HostError } from '../host/port.ts';
+import { HostError, type FileSnapshot } from '../host/port.ts';
 import type { Run, StepRecord } from '../journal.ts';
-import { createRun, listRuns } from '../journal.ts';
+import { createRun, listRuns, pruneRuns, readRun } from '../journal.ts';
 import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
+import { maskSecretsInText } from '../mask.ts';
 import type { Change, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument } from '../model.ts';
 import { valueOf } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
+import type { RestartMethod } from '../plan/restart.ts';
 import { restartMethod } from '../plan/restart.ts';
 import type { Step } from '../steps.ts';
 import { describeStep, stepsOf } from '../steps.ts';
 import { countStates, verify } from '../verify.ts';
 import { addKernelRules, kernelRules } from './kernel-rules.ts';
 import type { Session } from './session.ts';
-import { awaitHealthy, noteStartedWith, reloadDaemon, restartDaemon } from './daemon.ts';
+import type { WayBack } from './daemon.ts';
+import { awaitHealthy, noteStartedWith, reloadDaemon, restartDaemon, wayBack } from './daemon.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
 
@@ -31,9 +34,25 @@ export interface ApplyResult {
   readonly outcomes: Outcomes;
   /** Why the run failed; null when it did not. */
   readonly failure: string | null;
+  /** The signal that stopped the run; what it had done was then taken back, or was complete already. */
+  readonly interrupted: string | null;
   /** What could not be taken back, as sentences. */
   readonly leftovers: readonly string[];
+  /** What went wrong beside the changes: a journal that could not be closed, a host that could not be read again. */
+  readonly remarks: readonly string[];
 }
+
+class Interrupted extends Error {
+  readonly signal: string;
+
+  constructor(signal: string) {
+    super(`interrupted by ${signal}`);
+    this.signal = signal;
+  }
+}
+
+/** Runs that can be rolled back, or at least looked at. */
+const KEPT_RUNS = 50;
 
 /** Files that augenrules(8) rewrites on every load. They belong to the run, so that its undo leaves them as they were. */
 const COMPILED_RULES = ['/etc/audit/audit.rules', '/etc/audit/audit.rules.prev'];
@@ -54,12 +73,24 @@ export function refuseStale(shown: PlanDocument, fresh: Plan): void {
   if (extra !== undefined) {
     throw new StalePlanError(`${extra.target.name} would be changed now, and the plan does not show it. Nothing was done. Plan again.`, extra.diff);
   }
+  const expected = new Set(shown.restart?.stops.map(({ name }) => name));
+  const stops = (fresh.restart?.stops ?? []).map(({ name }) => name).filter((name) => !expected.has(name));
+  if (stops.length > 0) {
+    throw new StalePlanError('The restart of the daemon would stop other containers now than the plan shows. Nothing was done. Plan again.', `Not in the plan: ${stops.join(', ')}`);
+  }
 }
 
 async function refuseUnfinished(session: Session): Promise<void> {
-  const unfinished = (await listRuns(session.stateDir, session.reader)).find(({ closed }) => !closed);
-  if (unfinished !== undefined) {
-    throw new UsageError(`Run ${unfinished.runId} was not finished (killed, or the machine went down). Undo it first: harden rollback ${unfinished.runId}`);
+  for (const run of await listRuns(session.stateDir, session.reader)) {
+    if (run.closed) continue;
+    const undoes = run.planId === null && run.unreadable === null ? (await readRun(session.stateDir, run.runId, session.reader)).header.undoes : null;
+    if (typeof undoes !== 'string') {
+      throw new UsageError(`Run ${run.runId} was not finished (killed, or the machine went down). Undo it first: harden rollback ${run.runId}`);
+    }
+    // A rollback that was killed after its last word is done.
+    if ((await readRun(session.stateDir, undoes, session.reader)).rolledBackBy === null) {
+      throw new UsageError(`The rollback of run ${undoes} was not finished (killed, or the machine went down). Finish it first: harden rollback ${undoes}`);
+    }
   }
 }
 
@@ -83,15 +114,19 @@ async function validateWithDaemon(session: Session, facts: Facts, text: string):
   const argv = valueOf(facts.daemon.process)?.argv;
   if (!(major >= 23) || argv === undefined) return;
   const candidate = join(session.stateDir, 'candidate.json');
+  await session.writer.removeLeftovers(candidate);
   await session.writer.replace(candidate, Buffer.from(text), { mode: 0o600, uid: 0, gid: 0 });
   try {
     const flags = withoutConfigFile(argv.slice(1));
     const { code, stderr, stdout } = await session.writer.run('dockerd', ['--validate', '--config-file', candidate, ...flags], { timeoutMs: 30_000 });
-    if (code !== 0) throw new HostError(`dockerd refuses the new ${facts.daemon.configPath}: ${(stderr.trim() || stdout.trim()).replaceAll(candidate, facts.daemon.configPath)}\nNothing was changed. Correct what it names, then plan again.`);
+    if (code !== 0) throw new HostError(`dockerd refuses the new ${facts.daemon.configPath}: ${withoutValues(stderr.trim() || stdout.trim()).replaceAll(candidate, facts.daemon.configPath)}\nNothing was changed. Correct what it names, then plan again.`);
   } finally {
     await session.writer.remove(candidate);
   }
 }
+
+/** dockerd prints both values of a key that is a flag too, as Go prints maps: "(from flag: …, from file: map[splunk-token:…])". */
+const withoutValues = (text: string): string => maskSecretsInText(text.replace(/\(from flag: .*\)/g, '(values not shown)'));
 
 const withoutConfigFile = (flags: readonly string[]): string[] =>
   flags.filter((flag, index) => !flag.startsWith('--config-file') && flags[index - 1] !== '--config-file');
@@ -103,6 +138,7 @@ class Execution {
   audit: RunEffects['audit'] = null;
   daemon: RunEffects['daemon'] = null;
   configWritten: string | null = null;
+  private wayBack: WayBack = { explicit: {}, keepContainers: false };
   readonly session: Session;
   readonly run: Run;
   readonly facts: Facts;
@@ -118,8 +154,14 @@ class Execution {
   }
 
   effects(): RunEffects {
-    const { files, systemdReloaded, audit, daemon, configWritten } = this;
-    return { files, systemdReloaded, audit, daemon, configWritten, configPath: this.facts.daemon.configPath, startedWith: textAtStart(this.facts), method: restartMethod(this.facts, this.session.restartCommand) };
+    const { files, systemdReloaded, audit, daemon, wayBack: way } = this;
+    return {
+      files, systemdReloaded, audit, daemon, wayBack: way, configPath: this.facts.daemon.configPath, startedWith: textAtStart(this.facts), method: this.method(), alsoStart: [],
+    };
+  }
+
+  method(): RestartMethod | null {
+    return restartMethod(this.facts, this.session.restartCommand);
   }
 
   /** Intent on disk before the deed, `done` after it. */
@@ -129,7 +171,8 @@ class Execution {
     try {
       await this.perform(step);
     } catch (error) {
-      await this.run.failed(sequence, error instanceof Error ? error.message : String(error));
+      // A journal that cannot be written either must not hide why the step failed.
+      await this.run.failed(sequence, messageOf(error)).catch(() => undefined);
       throw error;
     }
     await this.run.done(sequence);
@@ -140,31 +183,54 @@ class Execution {
     switch (step.kind) {
       case 'replaceBytes': case 'setMetadata': {
         const after = step.kind === 'replaceBytes' ? sha256(step.content) : null;
-        const undo = await this.remember(step.path);
-        if (step.path === this.facts.daemon.configPath && step.kind === 'replaceBytes') this.configWritten = step.content;
-        return { kind: step.kind, change: step.change, path: step.path, ...undo, after: { sha256: after, ...step.metadata } };
+        const { snapshot, ...undo } = await this.remember(step.path);
+        this.refuseChanged(step.change, snapshot);
+        const record = { kind: step.kind, change: step.change, path: step.path, ...undo, after: { sha256: after, ...step.metadata } };
+        if (step.path !== this.facts.daemon.configPath || step.kind !== 'replaceBytes') return record;
+        this.configWritten = step.content;
+        this.wayBack = wayBack(snapshot?.content?.toString('utf8') ?? '', step.content);
+        return { ...record, wayBack: { ...this.wayBack } };
       }
       case 'loadAudit': {
         const compiled: JsonObject[] = [];
-        for (const path of COMPILED_RULES) compiled.push({ path, ...await this.remember(path) });
+        for (const path of COMPILED_RULES) {
+          const { before, made } = await this.remember(path);
+          compiled.push({ path, before, made });
+        }
         const kernelBefore = await kernelRules(this.session.writer);
         this.audit = { dropIn: step.content, kernelBefore };
-        return { kind: step.kind, change: null, path: step.path, compiled, kernelBefore: [...kernelBefore] };
+        return { kind: step.kind, change: null, path: step.path, compiled, dropIn: step.content, kernelBefore: [...kernelBefore] };
       }
       case 'systemdReload': this.systemdReloaded = true; return { kind: step.kind, change: null };
-      case 'reloadDaemon': this.daemon ??= 'reload'; return { kind: step.kind, change: null };
-      case 'restartDaemon': this.daemon = 'restart'; return { kind: step.kind, change: null, method: { ...step.method } };
+      case 'reloadDaemon': this.daemon ??= 'reload'; return { kind: step.kind, change: null, ...this.forRollback() };
+      case 'restartDaemon': this.daemon = 'restart'; return { kind: step.kind, change: null, ...this.forRollback() };
       case 'awaitHealthy': return { kind: step.kind, change: null };
     }
   }
 
-  private async remember(path: string): Promise<{ before: JsonObject | null; made: string[] }> {
+  /** What a rollback cannot ask an engine that is down: how it is restarted, and what ran. */
+  private forRollback(): JsonObject {
+    const method = this.method();
+    return { method: method === null ? null : { ...method }, running: this.baseline.containers.map(({ id, name, startedAt }) => ({ id, name, startedAt })) };
+  }
+
+  /** What was shown is what is replaced: whoever wrote the file since the look at the host must not lose that. */
+  private refuseChanged(id: string, now: FileSnapshot | null): void {
+    const planned = this.plan.changes.find((change) => change.id === id)?.before;
+    const same = planned == null || now === null ? planned == null && now === null
+      : planned.mode === now.mode && planned.uid === now.uid && planned.gid === now.gid
+        && (planned.content === null || now.content?.equals(Buffer.from((planned.bom ? '\uFEFF' : '') + planned.content)) === true);
+    if (!same) throw new HostError(`${this.plan.changes.find((change) => change.id === id)?.path ?? id} was changed while harden was at work. Plan again.`);
+  }
+
+  private async remember(path: string): Promise<{ snapshot: FileSnapshot | null; before: JsonObject | null; made: string[] }> {
     const { writer } = this.session;
+    await writer.removeLeftovers(path);
     const before = await writer.snapshot(path);
     const made: string[] = [];
     for (let parent = dirname(path); await writer.snapshot(parent) === null; parent = dirname(parent)) made.unshift(parent);
     if (!this.files.some((file) => file.path === path)) this.files.push({ path, before, made });
-    return { before: await this.run.backup(before), made };
+    return { snapshot: before, before: await this.run.backup(before), made };
   }
 
   private async perform(step: Step): Promise<void> {
@@ -253,46 +319,58 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
     const run = await createRun(session.stateDir, session.writer, runHeader(session, plan.id, facts), planDocument(plan));
     return await execute(new Execution(session, run, facts, plan, baseline), findings, replan);
   } finally {
-    await lock.release();
+    // What is left of it is a dead process's, which the next one replaces.
+    await lock.release().catch(() => undefined);
   }
 }
 
 async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
   const { plan, findings } = replan(await session.collect());
   refuseStale(shown, plan);
-  return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session), failure: null, leftovers: [] };
+  return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session), failure: null, interrupted: null, leftovers: [], remarks: [] };
 }
 
+/** From here on the host is being changed: whatever happens is a result, never an exception that reads as "nothing was changed". */
 async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
   const { session, run, facts, plan, baseline } = execution;
   let failure: string | null = null;
   let leftovers: string[] = [];
+  let interrupted: string | null = null;
+  const remarks: string[] = [];
   try {
-    for (const step of stepsOf(plan, restartMethod(facts, session.restartCommand))) await execution.step(step);
+    for (const step of stepsOf(plan, execution.method())) {
+      // All is in once the daemon has it: then it is quicker and safer to look whether it is well than to go back.
+      const signal = step.kind === 'awaitHealthy' ? null : session.interrupted();
+      if (signal !== null) throw new Interrupted(signal);
+      await execution.step(step);
+    }
+    interrupted = session.interrupted();
     // A chmod too moves the time by which the file is known to be the one that the daemon read.
     if (execution.daemon !== 'restart' && execution.files.some(({ path }) => path === facts.daemon.configPath)) {
-      await noteStartedWith(session, execution.configWritten ?? valueOf(facts.daemon.config)?.text ?? null, textAtStart(facts));
+      await noteStartedWith(session, execution.configWritten ?? valueOf(facts.daemon.config)?.text ?? null, textAtStart(facts), valueOf(facts.daemon.process));
     }
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error);
+    failure = messageOf(error);
+    if (error instanceof Interrupted) interrupted = error.signal;
     session.progress(`failed: ${failure}`);
     leftovers = await undo(session, execution.effects(), baseline, true);
   }
   session.progress('scanning again');
   const state: ChangeState = failure === null ? 'applied' : leftovers.length === 0 ? 'reverted' : 'failed';
-  const after = await rescan(session, replan);
+  const after = await rescan(session, replan).catch((error: unknown) => {
+    remarks.push(`The host could not be read again, so what became of the findings is not known: ${messageOf(error)}`);
+    return null;
+  });
   const outcomes = judge(plan, before, after ?? before, run.runId, states(plan, state, failure), session);
-  const exitCode = failure !== null ? (leftovers.length === 0 ? 3 : 4)
-    : after === null || outcomes.summary.pending + outcomes.summary.unmet + outcomes.summary.regressed > 0 ? 1 : 0;
-  await run.close({ result: failure === null ? 'applied' : state, exitCode, summary: { ...outcomes.summary }, failure });
-  return { exitCode, outcomes, failure, leftovers };
+  const unwell = after === null || interrupted !== null || outcomes.summary.pending + outcomes.summary.unmet + outcomes.summary.regressed > 0;
+  const exitCode = leftovers.length > 0 ? 4 : failure !== null && interrupted === null ? 3 : unwell ? 1 : 0;
+  try {
+    await run.close({ result: failure === null ? 'applied' : state, exitCode, summary: { ...outcomes.summary }, failure });
+    await pruneRuns(session.stateDir, KEPT_RUNS, session.writer, session.reader);
+  } catch (error) {
+    remarks.push(`The journal of run ${run.runId} could not be finished: ${messageOf(error)}. When harden says that the run is not finished, undo it: harden rollback ${run.runId}`);
+  }
+  return { exitCode: exitCode === 0 && remarks.length > 0 ? 1 : exitCode, outcomes, failure, interrupted, leftovers, remarks };
 }
 
-/** null when the host cannot be read any more: then nothing is said about it. */
-async function rescan(session: Session, replan: (facts: Facts) => PlanResult): Promise<readonly Finding[] | null> {
-  try {
-    return replan(await session.collect()).findings;
-  } catch {
-    return null;
-  }
-}
+const rescan = async (session: Session, replan: (facts: Facts) => PlanResult): Promise<readonly Finding[]> => replan(await session.collect()).findings;

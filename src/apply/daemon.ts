@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mergeJson, parseConfigFile } from '../daemon/json-edit.ts';
 import { explicitRollback } from '../daemon/settings.ts';
+import { messageOf } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { checkHealth } from '../health.ts';
 import type { FileSnapshot, ToolResult } from '../host/port.ts';
 import { HostError } from '../host/port.ts';
+import { maskSecretsInText } from '../mask.ts';
+import type { DaemonProcess, JsonObject } from '../model.ts';
 import { valueOf } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
-import { startedWithNote, startedWithPath } from '../started-with.ts';
+import { isSameProcess, startedWithNote, startedWithPath } from '../started-with.ts';
 import type { Session } from './session.ts';
 
 /** A daemon that has not come up by then is treated as one that will not. */
@@ -28,7 +31,7 @@ async function until(probe: () => Promise<boolean>, timeoutMs: number, now: () =
 
 const requireSuccess = (result: ToolResult, what: string, next: string): void => {
   if (result.code !== 0) {
-    const said = (result.stderr.trim() || result.stdout.trim()).split('\n').at(-1) ?? '';
+    const said = maskSecretsInText((result.stderr.trim() || result.stdout.trim()).split('\n').at(-1) ?? '');
     throw new HostError(`${what} failed (exit ${result.code})${said === '' ? '' : `: ${said}`}. ${next}`);
   }
 };
@@ -71,14 +74,26 @@ export async function reloadDaemon(session: Session, liveRestore: boolean | null
   if (!confirmed) throw new HostError(`The daemon did not take over live-restore=${String(liveRestore)} within ${RELOAD_TIMEOUT_MS / 1000} s of the reload.`);
 }
 
-/** Starts what ran before and does not run now, in the order in which it was started then. */
-async function startStopped(session: Session, baseline: HealthBaseline): Promise<void> {
-  const running = new Set((valueOf((await session.collect()).containers) ?? [])
-    .filter(({ runtime }) => valueOf(runtime)?.state === 'running').map(({ id }) => id));
-  const stopped = baseline.containers.filter(({ id }) => !running.has(id)).sort((a, b) => a.startedAt.localeCompare(b.startedAt));
-  for (const { id, name } of stopped) {
-    session.progress(`starting container ${name} again`);
-    await session.startContainer(id);
+type Watched = Pick<HealthBaseline['containers'][number], 'id' | 'name' | 'startedAt'>;
+
+const isUp = (state: string | undefined): boolean => state === 'running' || state === 'paused' || state === 'restarting';
+
+/**
+ * Starts what ran before and does not run now, in the order in which it was started then. One that cannot start yet (it joins a
+ * namespace of one that comes later) is tried again after the others; one that never starts does not keep the others down.
+ * Returns why some could not be started.
+ */
+async function startStopped(session: Session, before: readonly Watched[]): Promise<string[]> {
+  const states = new Map((valueOf((await session.collect()).containers) ?? []).map(({ id, runtime }) => [id, valueOf(runtime)?.state]));
+  let waiting = before.filter(({ id }) => states.has(id) && !isUp(states.get(id))).sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  for (;;) {
+    const failed: { readonly container: Watched; readonly reason: string }[] = [];
+    for (const container of waiting) {
+      session.progress(`starting container ${container.name} again`);
+      await session.startContainer(container.id).catch((error: unknown) => failed.push({ container, reason: messageOf(error) }));
+    }
+    if (failed.length === 0 || failed.length === waiting.length) return failed.map(({ container, reason }) => `container ${container.name} does not start: ${reason}`);
+    waiting = failed.map(({ container }) => container);
   }
 }
 
@@ -87,68 +102,114 @@ async function startStopped(session: Session, baseline: HealthBaseline): Promise
  * the containers were to survive), every network is there, every published TCP port that answered answers.
  */
 export async function awaitHealthy(session: Session, baseline: HealthBaseline, samePids: boolean, toleratesLoss: (host: string, port: number) => boolean): Promise<void> {
-  if (!samePids) await startStopped(session, baseline);
+  const unstarted = samePids ? [] : await startStopped(session, baseline.containers);
   const problems = await checkHealth(baseline, () => session.collect(), session, { samePids, lostPorts: toleratesLoss });
-  if (problems.length > 0) throw new HostError(`After the restart ${problems.join('; ')}.`);
+  if (problems.length > 0) throw new HostError(`After the restart ${[...problems, ...unstarted].join('; ')}.`);
 }
 
 /**
  * Leaves the note by which a later scan knows what the daemon runs with, when daemon.json was changed without a restart.
- * `left`: the text that is on disk now; `startedWith`: what the process read at its start, undefined when nobody knows.
+ * `left`: the text that is on disk now; `startedWith`: what `process` read at its start, undefined when nobody knows. Without the note
+ * a scan says unknown, so whatever stands in its way is no failure of the run.
  */
-export async function noteStartedWith(session: Session, left: string | null, startedWith: string | null | undefined): Promise<void> {
+export async function noteStartedWith(session: Session, left: string | null, startedWith: string | null | undefined, process: DaemonProcess | undefined): Promise<void> {
   const path = startedWithPath(session.stateDir);
-  const process = valueOf((await session.collect()).daemon.process);
-  if (startedWith === undefined || process === undefined) return session.writer.remove(path);
-  await session.writer.replace(path, Buffer.from(startedWithNote(process, left, startedWith)), { mode: 0o600, uid: 0, gid: 0 });
+  try {
+    const now = valueOf((await session.collect()).daemon.process);
+    await session.writer.removeLeftovers(path);
+    // Somebody else's restart in between makes it another process, which has read the new file.
+    const known = startedWith !== undefined && process !== undefined && now !== undefined && isSameProcess(process, now);
+    if (!known) await session.writer.remove(path);
+    else await session.writer.replace(path, Buffer.from(startedWithNote(process, left, startedWith)), { mode: 0o600, uid: 0, gid: 0 });
+  } catch {
+    await session.writer.remove(path).catch(() => undefined);
+  }
+}
+
+/** What brings a running daemon back from a new daemon.json to the old one. Only names of keys and constants: fit for a journal. */
+export interface WayBack {
+  /** Values that a reload needs to be told, since it keeps those of keys that are gone. */
+  readonly explicit: JsonObject;
+  /** The new file turned live-restore on: a daemon that started without it would stop the containers. */
+  readonly keepContainers: boolean;
+}
+
+export function wayBack(oldText: string, newText: string): WayBack {
+  const before = parseConfigFile(oldText).parsed;
+  const after = parseConfigFile(newText).parsed;
+  if (!before.ok || !after.ok) return { explicit: {}, keepContainers: false };
+  return {
+    explicit: explicitRollback(before.value, after.value),
+    keepContainers: after.value['live-restore'] === true && before.value['live-restore'] !== true,
+  };
+}
+
+const textOf = (before: FileSnapshot | null): string => before?.content?.toString('utf8').replace(/^\uFEFF/, '') ?? '';
+
+/** What daemon.json holds for a moment on the way back: with what the daemon restarts, and with what it is reloaded. */
+export function textsOnTheWay(before: FileSnapshot | null, { explicit, keepContainers }: WayBack): { readonly restart: string; readonly reload: string } {
+  const old = textOf(before);
+  return {
+    restart: keepContainers ? mergeJson(old, { ...explicit, 'live-restore': true }) : old,
+    reload: Object.keys(explicit).length > 0 ? mergeJson(old, explicit) : old,
+  };
 }
 
 export interface DaemonReturn {
   readonly configPath: string;
   /** daemon.json as it was before the run; null: there was none. undefined: the run did not touch it. */
   readonly before: FileSnapshot | null | undefined;
-  /** The text that the run wrote. */
-  readonly written: string | null;
+  readonly wayBack: WayBack;
   /** daemon.json that the daemon started with before the run, for a run that did not restart it; undefined: nobody knows. */
   readonly startedWith: string | null | undefined;
   readonly activation: 'reload' | 'restart';
   readonly method: RestartMethod | null;
   readonly baseline: HealthBaseline;
+  /** Containers that the run may have stopped without starting them again. */
+  readonly alsoStart: readonly Watched[];
 }
 
 /**
  * Brings the daemon back to its old configuration; the old files but daemon.json are in place already. Removing a key and reloading does not
  * reset it, and a daemon that starts without live-restore stops the containers that survived under it. So the old file is
  * first written with explicit values, the daemon restarted and reloaded with those, and the exact bytes come last.
+ * May be called again after it was killed. @throws HostError
  */
 export async function returnDaemon(session: Session, request: DaemonReturn): Promise<void> {
-  const { configPath, before, written, startedWith, activation, method, baseline } = request;
-  const oldText = before?.content?.toString('utf8').replace(/^\uFEFF/, '') ?? '';
-  const oldConfig = parseConfigFile(oldText).parsed;
-  const newConfig = parseConfigFile(written ?? '').parsed;
-  const explicit = before !== undefined && oldConfig.ok && newConfig.ok ? explicitRollback(oldConfig.value, newConfig.value) : {};
-  const metadata = before ?? { mode: 0o644, uid: 0, gid: 0 };
-  const write = (text: string): Promise<void> => session.writer.replace(configPath, Buffer.from(text), metadata);
+  const { configPath, before, wayBack: way, startedWith, activation, method, baseline, alsoStart } = request;
+  const { writer } = session;
+  const onTheWay = before === undefined ? null : textsOnTheWay(before, way);
+  const write = async (text: string): Promise<void> =>
+    writer.replace(configPath, Buffer.from(text), before ?? await writer.snapshot(configPath) ?? { mode: 0o644, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 });
   const putBack = async (): Promise<void> => {
     if (before === undefined) return;
-    if (before === null) await session.writer.remove(configPath);
-    else if (before.content !== null) await session.writer.replace(configPath, before.content, before);
+    if (before === null) await writer.remove(configPath);
+    else if (before.content !== null) await writer.replace(configPath, before.content, before);
   };
 
-  const keepsContainers = explicit['live-restore'] === false;
-  if (activation === 'restart') {
+  const answers = await session.ping();
+  const restarts = activation === 'restart' || !answers;
+  if (restarts) {
     if (method === null) throw new HostError('harden does not know how this daemon is restarted. Restart it by hand, or give --restart-command.');
-    if (keepsContainers) await write(mergeJson(oldText, { ...explicit, 'live-restore': true }));
-    else await putBack();
+    const running = answers ? valueOf((await session.collect()).daemon.process) : undefined;
+    if (way.keepContainers && onTheWay !== null) {
+      await write(onTheWay.restart);
+      if (running !== undefined) await reloadDaemon(session, true);
+    } else await putBack();
     session.progress('restarting the daemon with its old configuration');
-    await restartDaemon(session, method, null);
-    await awaitHealthy(session, baseline, keepsContainers, () => false);
+    await restartDaemon(session, method, running?.pid ?? null);
   }
-  if (before !== undefined && Object.keys(explicit).length > 0) {
-    await write(mergeJson(oldText, explicit));
-    await reloadDaemon(session, typeof explicit['live-restore'] === 'boolean' ? explicit['live-restore'] : null);
+  if (onTheWay !== null && (way.keepContainers || (!restarts && Object.keys(way.explicit).length > 0))) {
+    await write(onTheWay.reload);
+    await reloadDaemon(session, way.keepContainers ? false : null);
   }
   await putBack();
-  const old = before === null ? null : oldText;
-  if (before !== undefined) await noteStartedWith(session, old, activation === 'restart' ? old : startedWith);
+  if (before !== undefined) {
+    const old = before === null ? null : textOf(before);
+    await noteStartedWith(session, old, restarts ? old : startedWith, valueOf((await session.collect()).daemon.process));
+  }
+  // Last, so that a service that is slow to come back does not keep the daemon from its old configuration.
+  const unstarted = await startStopped(session, [...baseline.containers, ...alsoStart.filter(({ id }) => !baseline.containers.some((container) => container.id === id))]);
+  const problems = [...await checkHealth(baseline, () => session.collect(), session, { samePids: false }), ...unstarted];
+  if (problems.length > 0) throw new HostError(`With its old configuration ${problems.join('; ')}.`);
 }

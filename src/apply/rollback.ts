@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto';
-import { UsageError } from '../errors.ts';
+import { listNames } from '../daemon/containers.ts';
+import { configAtStart } from '../daemon/settings.ts';
+import { messageOf, UsageError } from '../errors.ts';
+import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
 import type { FileSnapshot } from '../host/port.ts';
 import type { RunRecord } from '../journal.ts';
-import { createRun, listRuns, markRolledBack, readBackup, readRun } from '../journal.ts';
+import { createRun, listRuns, markRolledBack, readBackup, readRun, resumeRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
 import type { Facts, Json, JsonObject } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
-import { restartMethod } from '../plan/restart.ts';
+import { lostByRestart, restartMethod } from '../plan/restart.ts';
+import type { WayBack } from './daemon.ts';
+import { textsOnTheWay } from './daemon.ts';
 import { daemonOf, runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
-import { configAtStart } from '../daemon/settings.ts';
 
 /** What a rollback will do, to be shown before the confirmation. */
 export interface RollbackPlan {
@@ -22,6 +26,8 @@ export interface RollbackPlan {
   readonly restores: readonly { readonly path: string; readonly action: 'restore' | 'remove' | 'metadata' }[];
   readonly daemon: RunEffects['daemon'];
   readonly effects: RunEffects;
+  /** The host as it is; null: no engine answers. */
+  readonly facts: Facts | null;
 }
 
 export interface RollbackResult {
@@ -52,12 +58,43 @@ function refuseOtherDaemon({ runId, header }: RunRecord, facts: Facts): void {
   ].join('\n'));
 }
 
+interface JournalledEffects extends RunEffects {
+  /** What the run left at each path, as the journal has it. */
+  readonly after: ReadonlyMap<string, JsonObject>;
+}
+
+/** null: no engine answers, which may be why somebody rolls back. Then the journal alone says how the daemon is restarted. */
+async function factsIfAny(session: Session): Promise<Facts | null> {
+  try {
+    return await session.collect();
+  } catch (error) {
+    if (error instanceof UsageError) return null;
+    throw error;
+  }
+}
+
+function methodIn(value: Json | undefined): RestartMethod | null {
+  const method = object(value) ?? {};
+  switch (text(method.kind)) {
+    case 'systemd': return { kind: 'systemd', unit: text(method.unit) };
+    case 'sysvinit': return { kind: 'sysvinit', service: text(method.service) };
+    case 'command': return { kind: 'command', command: text(method.command) };
+    default: return null;
+  }
+}
+
+const strings = (value: Json | undefined): string[] => Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+
 /** Everything that a run did or began, from its journal. */
-async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }> {
+async function effectsOf(session: Session, run: RunRecord, facts: Facts | null): Promise<JournalledEffects> {
   const files = new Map<string, FileUndo>();
   const after = new Map<string, JsonObject>();
-  let command: string | undefined;
-  const effects = { systemdReloaded: false, audit: null as RunEffects['audit'], daemon: null as RunEffects['daemon'], method: null as RestartMethod | null };
+  let systemdReloaded = false;
+  let audit: RunEffects['audit'] = null;
+  let daemon: RunEffects['daemon'] = null;
+  let method: RestartMethod | null = null;
+  let config: { readonly path: string; readonly wayBack: WayBack } | null = null;
+  let running: RunEffects['alsoStart'] = [];
   const add = async (entry: JsonObject): Promise<void> => {
     if (!files.has(text(entry.path))) files.set(text(entry.path), await fileUndo(session, run, entry));
   };
@@ -67,6 +104,8 @@ async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects &
         await add(entry);
         const state = object(entry.after);
         if (state !== null) after.set(text(entry.path), state);
+        const way = object(entry.wayBack);
+        if (way !== null) config = { path: text(entry.path), wayBack: { explicit: object(way.explicit) ?? {}, keepContainers: way.keepContainers === true } };
         break;
       }
       case 'loadAudit': {
@@ -74,34 +113,34 @@ async function effectsOf(session: Session, run: RunRecord): Promise<RunEffects &
           const file = object(compiled);
           if (file !== null) await add(file);
         }
-        const kernelBefore = Array.isArray(entry.kernelBefore) ? entry.kernelBefore.filter((rule) => typeof rule === 'string') : [];
-        effects.audit = { dropIn: (await session.writer.snapshot(text(entry.path)))?.content?.toString('utf8') ?? '', kernelBefore };
+        audit = { dropIn: text(entry.dropIn), kernelBefore: strings(entry.kernelBefore) };
         break;
       }
-      case 'systemdReload': effects.systemdReloaded = true; break;
-      case 'reloadDaemon': effects.daemon ??= 'reload'; break;
-      case 'restartDaemon': {
-        effects.daemon = 'restart';
-        const method = object(entry.method);
-        if (method?.kind === 'command') command = text(method.command);
+      case 'systemdReload': systemdReloaded = true; break;
+      case 'reloadDaemon': case 'restartDaemon': {
+        daemon = entry.kind === 'restartDaemon' ? 'restart' : daemon ?? 'reload';
+        method = methodIn(entry.method);
+        running = (Array.isArray(entry.running) ? entry.running : []).flatMap((value) => {
+          const container = object(value);
+          return container === null ? [] : [{ id: text(container.id), name: text(container.name), startedAt: text(container.startedAt) }];
+        });
         break;
       }
       default: break;
     }
   }
-  const facts = await session.collect();
-  if (effects.daemon !== null) refuseOtherDaemon(run, facts);
-  const { configPath } = facts.daemon;
-  const started = configAtStart(facts);
+  const started = facts === null ? undefined : configAtStart(facts);
+  if (daemon !== null && facts !== null) refuseOtherDaemon(run, facts);
+  // What restarted this daemon then does so now, unless the operator names another way.
+  const command = session.restartCommand ?? (method?.kind === 'command' ? method.command : undefined);
   return {
-    files: [...files.values()],
-    after,
-    ...effects,
-    configPath,
-    configWritten: after.has(configPath) ? (await session.writer.snapshot(configPath))?.content?.toString('utf8') ?? null : null,
-    startedWith: started.status === 'present' ? started.value.text : started.status === 'absent' ? null : undefined,
-    // What restarted this daemon then does so now, unless the operator names another way.
-    method: restartMethod(facts, session.restartCommand ?? command),
+    files: [...files.values()], after, systemdReloaded, audit, daemon,
+    configPath: config?.path ?? facts?.daemon.configPath ?? '',
+    wayBack: config?.wayBack ?? { explicit: {}, keepContainers: false },
+    startedWith: started?.status === 'present' ? started.value.text : started?.status === 'absent' ? null : undefined,
+    method: command !== undefined ? { kind: 'command', command } : (facts === null ? null : restartMethod(facts, undefined)) ?? method,
+    // A run that ended by itself has started them again; what stopped since was stopped by somebody else.
+    alsoStart: run.closed ? [] : running,
   };
 }
 
@@ -113,17 +152,41 @@ const equals = (now: FileSnapshot | null, before: FileSnapshot | null): boolean 
   now === null || before === null ? now === before
     : now.mode === before.mode && now.uid === before.uid && now.gid === before.gid && (before.content === null || now.content?.equals(before.content) === true);
 
+/** True when the run itself, or a rollback of it, was stopped on its way back: daemon.json may then hold what only that way needs. */
+async function wasOnTheWay(session: Session, run: RunRecord): Promise<boolean> {
+  if (!run.closed || run.result?.result === 'failed') return true;
+  return (await rollbacksOf(session, run.runId)).length > 0;
+}
+
+/** Rollbacks of a run that did not take it back. */
+async function rollbacksOf(session: Session, runId: string): Promise<RunRecord[]> {
+  const rollbacks = (await listRuns(session.stateDir, session.reader)).filter(({ planId, createdAt, unreadable }) => planId === null && createdAt !== null && unreadable === null);
+  const records = await Promise.all(rollbacks.map((rollback) => readRun(session.stateDir, rollback.runId, session.reader)));
+  return records.filter(({ header }) => header.undoes === runId);
+}
+
 /** Refuses when a path is neither as the run left it nor as it was before: somebody's later work would be lost. */
-async function refuseTouched(session: Session, run: RunRecord, effects: RunEffects & { readonly after: ReadonlyMap<string, JsonObject> }): Promise<void> {
+async function refuseTouched(session: Session, run: RunRecord, effects: JournalledEffects): Promise<void> {
   const touched: string[] = [];
+  const onTheWay = await wasOnTheWay(session, run);
   for (const { path, before } of effects.files) {
     const state = effects.after.get(path);
     if (state === undefined) continue;
     const now = await session.writer.snapshot(path);
-    if (!matches(now, state) && !equals(now, before)) touched.push(path);
+    const { restart, reload } = textsOnTheWay(path === effects.configPath ? before : null, effects.wayBack);
+    const isOurs = onTheWay && path === effects.configPath && [restart, reload].includes(now?.content?.toString('utf8') ?? '');
+    if (!isOurs && !matches(now, state) && !equals(now, before)) touched.push(path);
   }
   if (touched.length > 0) {
     throw new UsageError(`Run ${run.runId} cannot be rolled back: changed since by a later run or by hand: ${touched.join(', ')}. Nothing was done. Roll back the later run first, or restore by hand from ${session.stateDir}/runs/${run.runId}/backups.`);
+  }
+}
+
+/** Containers with --rm that run now would be lost, and that is nobody's wish when he asks for the old state. */
+function refuseLoss(runId: string, { daemon }: RunEffects, facts: Facts | null): void {
+  const lost = daemon === 'restart' && facts !== null ? lostByRestart(facts) : [];
+  if (lost.length > 0) {
+    throw new UsageError(`Run ${runId} cannot be rolled back now: the restart of the daemon would remove what was started with --rm and still runs: ${listNames(lost)}. Nothing was done. Let them end, or stop them.`);
   }
 }
 
@@ -144,30 +207,41 @@ export async function runsToUndo(session: Session, runId: string | undefined, al
 /** What undoing a run would do. Reads only. Throws UsageError when it cannot be undone. */
 export async function planRollback(session: Session, runId: string): Promise<RollbackPlan> {
   const run = await readRun(session.stateDir, runId, session.reader);
-  const effects = await effectsOf(session, run);
+  const facts = await factsIfAny(session);
+  const effects = await effectsOf(session, run, facts);
   await refuseTouched(session, run, effects);
+  refuseLoss(runId, effects, facts);
   const restores = [...effects.files].reverse().map(({ path, before }) =>
     ({ path, action: before === null ? 'remove' as const : before.content === null ? 'metadata' as const : 'restore' as const }));
-  return { runId, createdAt: run.header.createdAt, restores, daemon: effects.daemon, effects };
+  return { runId, createdAt: run.header.createdAt, restores, daemon: effects.daemon, effects, facts };
 }
 
-/** Undoes one run and notes that as a run of its own. */
+const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [] };
+
+/** Undoes one run and notes that as a run of its own. What goes wrong once it has begun is a leftover, not an exception. */
 export async function rollback(session: Session, runId: string): Promise<RollbackResult> {
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
-    const { effects } = await planRollback(session, runId);
-    const facts = await session.collect();
-    const baseline = await takeBaseline(facts, session);
+    const { effects, facts } = await planRollback(session, runId);
+    const baseline = facts === null ? NOTHING_KNOWN : await takeBaseline(facts, session);
+    const unfinished = (await rollbacksOf(session, runId)).filter(({ closed }) => !closed);
     const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, null, facts), undoes: runId }, null);
     const sequence = await run.intent({ kind: 'rollback', change: null, undoes: runId });
     const leftovers = await undo(session, effects, baseline, false);
-    if (leftovers.length === 0) await run.done(sequence);
-    else await run.failed(sequence, leftovers.join('; '));
-    const exitCode = leftovers.length === 0 ? 0 : 4;
-    if (leftovers.length === 0) await markRolledBack(session.stateDir, runId, run.runId, session.writer);
-    await run.close({ result: leftovers.length === 0 ? 'rolled back' : 'failed', exitCode });
-    return { runId: run.runId, undid: runId, exitCode, leftovers };
+    try {
+      if (leftovers.length === 0) {
+        await run.done(sequence);
+        await markRolledBack(session.stateDir, runId, run.runId, session.writer);
+        for (const killed of unfinished) {
+          await (await resumeRun(session.stateDir, killed.runId, session.writer, session.reader)).close({ result: 'finished by another', by: run.runId });
+        }
+      } else await run.failed(sequence, leftovers.join('; '));
+      await run.close({ result: leftovers.length === 0 ? 'rolled back' : 'failed', exitCode: leftovers.length === 0 ? 0 : 4 });
+    } catch (error) {
+      leftovers.push(`the journal could not be finished: ${messageOf(error)}. Then run \`harden rollback ${runId}\` again`);
+    }
+    return { runId: run.runId, undid: runId, exitCode: leftovers.length === 0 ? 0 : 4, leftovers };
   } finally {
-    await lock.release();
+    await lock.release().catch(() => undefined);
   }
 }

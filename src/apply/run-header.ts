@@ -26,15 +26,15 @@ export interface DaemonOfRun extends JsonObject {
 export const daemonOf = ({ engine, daemon }: Facts): DaemonOfRun =>
   ({ endpoint: engine.endpoint.replace(/^unix:\/\/\/var\/run\//, 'unix:///run/'), configPath: daemon.configPath });
 
-/** Who starts a run, when, with what, on which daemon. `planId` is null for a rollback. */
-export function runHeader(session: Session, planId: string | null, facts: Facts): RunHeader {
+/** Who starts a run, when, with what, on which daemon (null when none answers). `planId` is null for a rollback. */
+export function runHeader(session: Session, planId: string | null, facts: Facts | null): RunHeader {
   const now = session.now();
   return {
     runId: newRunId(now),
     planId,
     createdAt: now.toISOString(),
     tool: { ...session.tool },
-    daemon: daemonOf(facts),
+    daemon: facts === null ? null : daemonOf(facts),
     user: { uid: process.geteuid?.() ?? 0, loginuid: loginuid(), sudoUser: process.env.SUDO_USER ?? null },
   };
 }

@@ -16,5 +16,7 @@ export interface Session {
   ping(): Promise<boolean>;
   startContainer(id: string): Promise<void>;
   now(): Date;
+  /** The signal that asked this process to end since changes began, e.g. "SIGTERM"; null: none. It is obeyed between steps. */
+  interrupted(): string | null;
   progress(text: string): void;
 }

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import type { HealthBaseline } from '../health.ts';
 import type { FileSnapshot } from '../host/port.ts';
 import type { RestartMethod } from '../plan/restart.ts';
+import type { DaemonReturn, WayBack } from './daemon.ts';
 import { returnDaemon } from './daemon.ts';
 import { restoreKernelRules } from './kernel-rules.ts';
 import type { Session } from './session.ts';
@@ -24,11 +25,13 @@ export interface RunEffects {
   readonly audit: { readonly dropIn: string; readonly kernelBefore: readonly string[] } | null;
   readonly daemon: 'reload' | 'restart' | null;
   readonly configPath: string;
-  /** daemon.json as the run wrote it; null: it did not. */
-  readonly configWritten: string | null;
+  /** How the daemon gets from the daemon.json that the run wrote to the one before. */
+  readonly wayBack: WayBack;
   /** daemon.json that the daemon ran with when the run began; null: none, undefined: unknown. */
   readonly startedWith: string | null | undefined;
   readonly method: RestartMethod | null;
+  /** Containers that ran when a run that was never finished stopped the daemon. */
+  readonly alsoStart: DaemonReturn['alsoStart'];
 }
 
 const sameState = (a: FileSnapshot | null, b: FileSnapshot | null): boolean =>
@@ -37,6 +40,7 @@ const sameState = (a: FileSnapshot | null, b: FileSnapshot | null): boolean =>
 
 async function restoreFile(session: Session, { path, before, made }: FileUndo): Promise<void> {
   const { writer } = session;
+  await writer.removeLeftovers(path);
   if (before === null) {
     await writer.remove(path);
     for (const directory of [...made].reverse()) await writer.removeDirectory(directory);
@@ -62,9 +66,8 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
       problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-  const config = effects.files.find(({ path }) => path === effects.configPath);
-  const heldBack = effects.daemon === null ? undefined : config;
-  for (const file of [...effects.files].reverse().filter((candidate) => candidate !== heldBack)) {
+  const config = effects.daemon === null ? undefined : effects.files.find(({ path }) => path === effects.configPath);
+  for (const file of [...effects.files].reverse().filter((candidate) => candidate !== config)) {
     await attempt(`restoring ${file.path}`, () => restoreFile(session, file));
   }
   if (effects.systemdReloaded) {
@@ -77,10 +80,11 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
   if (audit !== null) await attempt('restoring the kernel\'s audit rules', () => restoreKernelRules(session.writer, audit.dropIn, audit.kernelBefore, immediate));
   if (daemon !== null) {
     await attempt('returning the daemon to its old configuration', () => returnDaemon(session, {
-      configPath: effects.configPath, before: heldBack?.before, written: effects.configWritten, startedWith: effects.startedWith, activation: daemon, method: effects.method, baseline,
+      configPath: effects.configPath, before: config?.before, wayBack: effects.wayBack, startedWith: effects.startedWith, activation: daemon, method: effects.method, baseline,
+      alsoStart: effects.alsoStart,
     }));
-    if (heldBack !== undefined) await attempt(`restoring ${heldBack.path}`, () => restoreFile(session, heldBack));
   }
+  if (config !== undefined) await attempt(`restoring ${config.path}`, () => restoreFile(session, config));
   for (const { path, before } of effects.files) {
     const now = await session.writer.snapshot(path).catch(() => undefined);
     if (now === undefined || !sameState(before, now)) problems.push(`${path} is not as it was before the run (see ${dirname(path)})`);

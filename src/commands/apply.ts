@@ -44,6 +44,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
 
   const agreed = await agree(choice, planned, facts, options, context);
   const session = await openSession(options, agreed.choice.selected, context);
+  session.holdSignals();
   try {
     const result = await applyPlan(planDocument(agreed.planned.plan), session, (now) => planFor(agreed.choice, now, context));
     const outcomeText = (form: Layout): string => renderOutcomes(
@@ -57,9 +58,13 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
       context.err(`harden: ${escapeBlock(messageOf(error))}\n${outcomeText(asking)}`);
       if (exitCode === 0) exitCode = 1;
     }
-    if (result.failure !== null) context.err(`harden: a change failed: ${escapeBlock(result.failure)}\n`);
-    if (result.leftovers.length > 0) {
-      context.err(`harden: not everything could be taken back; do this by hand:\n${result.leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
+    const { interrupted, failure, leftovers, remarks } = result;
+    if (interrupted !== null) {
+      context.err(`harden: interrupted by ${interrupted}: ${failure === null ? 'every change was in already' : leftovers.length === 0 ? 'what was done is taken back' : 'not all that was done could be taken back'}\n`);
+    } else if (failure !== null) context.err(`harden: a change failed: ${escapeBlock(failure)}\n`);
+    for (const remark of remarks) context.err(`harden: ${escapeBlock(remark)}\n`);
+    if (leftovers.length > 0) {
+      context.err(`harden: not everything could be taken back; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
     }
     return exitCode;
   } finally {

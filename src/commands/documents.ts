@@ -46,8 +46,18 @@ async function readJson(path: string): Promise<unknown> {
 function check<T>(schema: z.ZodType<T>, value: unknown, source: string, kind: string, made: string): T {
   const version = (value as { readonly schemaVersion?: unknown } | null)?.schemaVersion;
   if (typeof version === 'number' && version > 1) throw new UsageError(`${source} has schema version ${version}, made by a newer harden; this one reads version 1`);
-  const { data, error } = schema.safeParse(value);
+  const { data, error } = parsed(schema, value, source);
   if (data !== undefined) return data;
   const issue = error?.issues[0];
   throw new UsageError(`${source} is not a ${kind} of harden: ${issue?.path.map(String).join('.') ?? ''} ${issue?.message ?? ''}\nMake one with \`${made}\`.`);
+}
+
+/** Nesting without end is valid JSON, and more than a recursive reader can take. */
+function parsed<T>(schema: z.ZodType<T>, value: unknown, source: string): z.ZodSafeParseResult<T> {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`${source} is nested too deeply: harden wrote no such file`, { cause: error });
+    throw error;
+  }
 }

@@ -4,7 +4,6 @@ import { Declined, UsageError } from '../errors.ts';
 import { escapeLine } from '../render/escape.ts';
 import { renderRollback } from '../render/history.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
-import { readFacts } from './look.ts';
 import { layoutFor } from './output.ts';
 import type { SessionOptions } from './session.ts';
 import { openSession, requirePower } from './session.ts';
@@ -25,17 +24,27 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
       context.out(`Nothing to roll back in ${session.stateDir}.\n`);
       return 0;
     }
-    requirePower(await readFacts(options, context), context);
     for (const [index, run] of runs.entries()) {
       // Only the newest can be judged against the host as it is; each older one once those after it are undone.
-      context.out(renderRollback(await planRollback(session, run), layout));
-      if (index === 0) await agree(runs, options, context);
+      const planned = await planRollback(session, run);
+      requirePower(planned.facts, context);
+      context.out(renderRollback(planned, layout));
+      if (planned.facts === null) context.err('harden: no engine answers: the files come back, and the daemon is started with them\n');
+      if (index === 0) {
+        await agree(runs, options, context);
+        session.holdSignals();
+      }
       const { leftovers, exitCode } = await undoRun(session, run);
       if (exitCode !== 0) {
         context.err(`harden: run ${run} could not be undone wholly; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
         return exitCode;
       }
       context.out(`Run ${run} is undone.\n`);
+      const signal = session.interrupted();
+      if (signal !== null && index < runs.length - 1) {
+        context.err(`harden: interrupted by ${signal}: ${runs.length - 1 - index} older runs are still in\n`);
+        return 1;
+      }
     }
     return 0;
   } finally {

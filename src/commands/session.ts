@@ -14,9 +14,42 @@ export interface SessionOptions extends WhereOptions {
   readonly restartCommand?: string;
 }
 
-/** Opens this host for changes; `close` lets go of the engine. */
-export async function openSession(options: SessionOptions, checks: readonly Check[], context: Context): Promise<Session & { close(): void }> {
+/** What would end this process half-way through a change: Ctrl-C, a service manager's stop, a terminal that goes away. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+class HeldSignals {
+  first: string | null = null;
+  private readonly context: Context;
+
+  constructor(context: Context) {
+    this.context = context;
+  }
+
+  hold(): void {
+    for (const name of ENDING) process.on(name, this.note);
+  }
+
+  release(): void {
+    for (const name of ENDING) process.off(name, this.note);
+  }
+
+  private readonly note = (name: NodeJS.Signals): void => {
+    this.first ??= name;
+    this.context.err(`harden: ${name}: the step that is under way is finished first, and the host is left in a known state\n`);
+  };
+}
+
+type OpenSession = Session & {
+  /** From here on, signals that would end this process are only noted. */
+  holdSignals(): void;
+  /** Lets go of the engine and of signals. */
+  close(): void;
+};
+
+/** Opens this host for changes. */
+export async function openSession(options: SessionOptions, checks: readonly Check[], context: Context): Promise<OpenSession> {
   const engine = await connectEngine({ dockerHost: options.dockerHost });
+  const signals = new HeldSignals(context);
   return {
     reader: createLocalReader(),
     writer: createLocalWriter(),
@@ -30,18 +63,26 @@ export async function openSession(options: SessionOptions, checks: readonly Chec
     startContainer: (id) => engine.startContainer(id),
     now: () => context.now(),
     progress: (text) => context.progress(text),
-    close: () => engine.close(),
+    interrupted: () => signals.first,
+    holdSignals: () => signals.hold(),
+    close: () => {
+      signals.release();
+      engine.close();
+    },
   };
 }
 
 /**
  * Refuses what could only end in a misleading "nothing to do": another host's engine, or files that this user may not write.
+ * Without facts (no engine answers) only root may go on.
  * @throws UsageError
  */
-export function requirePower({ engine, daemon }: Facts, { euid }: Context): void {
-  if (euid !== 0 && valueOf(daemon.process)?.uid !== euid) {
+export function requirePower(facts: Facts | null, { euid }: Context): void {
+  if (euid !== 0 && (facts === null || valueOf(facts.daemon.process)?.uid !== euid)) {
     throw new UsageError('Only root, or the user that a rootless daemon runs as, can change this host. Nothing was changed.\nRun the command with sudo; sudo drops DOCKER_HOST, so name the engine with --docker-host if it is not the default one.');
   }
+  if (facts === null) return;
+  const { engine } = facts;
   if (engine.local.status !== 'present') {
     const reason = engine.local.status === 'unreadable' ? engine.local.reason : 'no process of this host serves it';
     throw new UsageError(`The engine at ${engine.endpoint} is not proven to be this host's: ${reason}. Nothing was changed.\nRun harden on the host of the engine.`);

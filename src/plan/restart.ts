@@ -1,5 +1,7 @@
-import type { Change, Facts, RestartForecast } from '../model.ts';
+import type { Change, Facts, Owner, RestartForecast } from '../model.ts';
 import { valueOf } from '../model.ts';
+import { containersThat } from '../daemon/containers.ts';
+import { parseConfigFile } from '../daemon/json-edit.ts';
 import { daemonSetting } from '../daemon/settings.ts';
 
 /** How this host's daemon is restarted. */
@@ -26,17 +28,40 @@ const RESTARTS_BY_ITSELF: ReadonlySet<string> = new Set(['always', 'unless-stopp
  */
 export function restartForecast(changes: readonly Change[], before: Facts, after: Facts): RestartForecast | null {
   if (!changes.some(({ activations }) => activations.includes('restartDaemon'))) return null;
-  const turnsOn = changes.some(({ activations }) => activations.includes('reloadDaemon'));
+  // Only a reload of daemon.json turns it on before the daemon goes down; a flag needs the restart itself.
+  const turnsOn = changes.some(({ kind, activations, after: { content } }) => {
+    const config = kind === 'daemon-config' && activations.includes('reloadDaemon') ? parseConfigFile(content ?? '').parsed : undefined;
+    return config?.ok === true && config.value['live-restore'] === true;
+  });
   const info = valueOf(before.engine.info);
   const next = valueOf(daemonSetting(after, 'live-restore'))?.next.value === true;
   const containersSurvive = next && (info?.liveRestore === true || turnsOn) && info?.swarm.state === 'inactive';
   if (containersSurvive) return { containersSurvive, stops: [] };
-  const running = (valueOf(before.containers) ?? []).filter(({ runtime }) => valueOf(runtime)?.state === 'running');
+  const running = (valueOf(before.containers) ?? []).filter(({ runtime }) => ['running', 'paused'].includes(valueOf(runtime)?.state ?? ''));
   return {
     containersSurvive,
-    stops: running.map(({ name, spec }) => {
+    stops: running.map(({ name, spec, owner }) => {
       const restartPolicy = valueOf(spec)?.restart.name ?? 'no';
-      return { name, restartPolicy, startedByHarden: !RESTARTS_BY_ITSELF.has(restartPolicy) };
+      return { name, restartPolicy, startedByHarden: !RESTARTS_BY_ITSELF.has(restartPolicy) && !isTask(owner, before) };
     }),
   };
+}
+
+/** Swarm starts tasks anew, as other containers and where it likes. The label of a task is anyone's to set, so it counts in a swarm only. */
+export const isTask = (owner: Owner, { engine }: Facts): boolean =>
+  owner.kind === 'swarm' && !['inactive', ''].includes(valueOf(engine.info)?.swarm.state ?? '');
+
+/** The first engine that is known to leave a running container with --rm alone when it starts with live-restore; 20.10 removes it. */
+const KEEPS_AUTO_REMOVED = 26;
+
+/**
+ * Running containers that a restart of the daemon would remove with their data: those started with --rm. Nothing brings them back, so no
+ * restart is planned while they run. Those that cannot be inspected are not among them: the baseline refuses these.
+ */
+export function lostByRestart(facts: Facts): readonly string[] {
+  const info = valueOf(facts.engine.info);
+  const major = Number.parseInt(valueOf(facts.engine.version)?.version ?? '', 10);
+  const survives = info?.liveRestore === true && info.swarm.state === 'inactive' && valueOf(daemonSetting(facts, 'live-restore'))?.next.value === true;
+  if (survives && major >= KEEPS_AUTO_REMOVED) return [];
+  return valueOf(containersThat(facts, ({ autoRemove }, { state }) => autoRemove && (state === 'running' || state === 'paused'))) ?? [];
 }
