@@ -249,6 +249,23 @@ describe('proof that the engine is this host\'s', () => {
   });
 
   it.each([
+    ['a drop-in that systemd has not read', '/etc/systemd/system/docker.service.d', '/etc/systemd/system/docker.service.d/new.conf', 'daemon-reload'],
+    ['one of a package', '/lib/systemd/system/docker.service.d', '/lib/systemd/system/docker.service.d/new.conf', 'daemon-reload'],
+    ['a unit in front of the packaged one', '/etc/systemd/system/docker.service', '', '/etc/systemd/system/docker.service changed'],
+    ['what is no drop-in', '/etc/systemd/system/docker.service.d', '/etc/systemd/system/docker.service.d/notes.txt', null],
+  ])('sees %s, of which systemd itself does not speak', async (_, path, found, reason) => {
+    const { daemon } = await withOwner(present(owner), (request) => request.kind !== 'tool' && request.path === path ? present(request.kind === 'list' ? [found] : { realPath: path }) : undefined);
+    if (reason === null) expect(daemon.unit.status).toBe('present');
+    else expect(daemon.unit).toMatchObject({ status: 'unreadable', reason: expect.stringContaining(reason) as string });
+    expect(daemon.socketUnit.status).toBe('present');
+  });
+
+  it('does not count on a drop-in that the next boot will not have', async () => {
+    const facts = await systemctlSays((stdout) => stdout.replaceAll('DropInPaths=\n', 'DropInPaths=/run/systemd/system/docker.service.d/x.conf\n'));
+    expect(facts.daemon.unit).toMatchObject({ status: 'unreadable', reason: '/run/systemd/system/docker.service.d/x.conf is gone after the next boot' });
+  });
+
+  it.each([
     ['the script started it', { '/etc/init.d/docker': 'PID=$BASE-ssd.pid', '/run/docker-ssd.pid': `${owner.pid}\n` }, 'sysvinit'],
     ['a script without a pid file of its own did', { '/etc/init.d/docker': 'x', '/run/docker.pid': `${owner.pid}` }, 'sysvinit'],
     ['somebody else started it', { '/etc/init.d/docker': 'PID=$BASE-ssd.pid', '/run/docker.pid': `${owner.pid}` }, 'none'],

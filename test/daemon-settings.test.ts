@@ -32,6 +32,7 @@ interface Host {
   readonly remote?: boolean;
   readonly file?: Partial<FileStat>;
   readonly directory?: Partial<FileStat> | null;
+  readonly unitFile?: Partial<FileStat>;
   readonly startedWith?: string;
 }
 
@@ -43,7 +44,7 @@ const stat = (path: string, over: Partial<FileStat>): FileStat => ({
 function host(over: Host = {}): Facts {
   const {
     config = null, version = '26.1.5', argv = ['/usr/sbin/dockerd', '-H', 'fd://'], unit = VENDOR, dropIns = {}, environment = { '/etc/default/docker': absent },
-    environmentFiles = ['/etc/default/docker'], manager = 'systemd', swarm = 'inactive', securityOptions = [], remote = false, file = {}, directory = {}, startedWith,
+    environmentFiles = ['/etc/default/docker'], manager = 'systemd', swarm = 'inactive', securityOptions = [], remote = false, file = {}, directory = {}, unitFile = {}, startedWith,
   } = over;
   const facts = {
     host: { serviceManager: present(manager) },
@@ -65,6 +66,8 @@ function host(over: Host = {}): Facts {
       environmentFiles: environment,
     },
     files: {
+      ...Object.fromEntries([UNIT, ...Object.keys(dropIns)].map((path) => [path, present(stat(path, unitFile))])),
+      '/etc/default/docker': absent,
       ...(config === null ? {} : { [CONFIG]: present(stat(CONFIG, file)) }),
       '/etc/docker': directory === null ? absent : present(stat('/etc/docker', { type: 'directory', ...directory })),
     },
@@ -90,6 +93,7 @@ describe('the command line of the next start', () => {
     ['no substitution after ":"', { unit: '[Service]\nExecStart=:/usr/bin/dockerd --label=a=$X\n' }, [['labels', ['a=$X']]]],
     ['other sections do not count', { unit: '[Service]\nExecStart=/usr/bin/dockerd -D\n[X-Mine]\nExecStart=/usr/bin/dockerd --icc=false\n' }, [['debug', true]]],
     ['a wrapper: that of the process', { unit: '[Service]\nExecStart=/bin/sh -c "exec dockerd $X"\n', argv: ['dockerd', '--icc=false'] }, [['icc', false]]],
+    ['a wrapper, and the unit changed since', { unit: '[Service]\nExecStart=/bin/sh -c "exec dockerd $X"\n', argv: ['dockerd', '--icc=false'], unitFile: { mtimeMs: STARTED + 1 } }, unreadable('docker.service starts the daemon through /bin/sh, and /lib/systemd/system/docker.service may say something else since')],
     ['started by hand', { unit: null, manager: 'none', argv: ['dockerd', '-D'] }, [['debug', true]]],
     ['sysvinit', { unit: null, manager: 'sysvinit', ...OPTS("DOCKER_OPTS='-D'\n") }, [['debug', true]]],
     ['sysvinit, made by the shell', { unit: null, manager: 'sysvinit', ...OPTS('DOCKER_OPTS="$DOCKER_OPTS -D"\n') }, unreadable('DOCKER_OPTS in /etc/default/docker is made by the shell')],

@@ -55,7 +55,10 @@ describe('reading files', () => {
     const [file, fifo, none] = await reader.observe([
       { kind: 'stat', path: at('link') }, { kind: 'stat', path: at('fifo') }, { kind: 'stat', path: at('tree/dangling') },
     ]);
-    expect(file).toMatchObject({ value: { type: 'file', realPath: at('bom'), mode: 0o6641, nlink: 1 } });
+    expect(file).toMatchObject({ value: { type: 'file', realPath: at('bom'), isLink: true, mode: 0o6641, nlink: 1 } });
+    const [below] = await reader.observe([{ kind: 'stat', path: at('tree/linked/file') }]);
+    expect(below).toMatchObject({ value: { realPath: at('tree/sub/file') } });
+    expect(below).not.toHaveProperty('value.isLink');
     expect(fifo).toMatchObject({ value: { type: 'fifo' } });
     expect(none).toEqual({ status: 'absent' });
   });

@@ -1,7 +1,7 @@
 import type { AuditSubject, CoverageState } from '../../src/audit/coverage.ts';
 import { coverage } from '../../src/audit/coverage.ts';
 import type { Check, Facts, Observed, Severity, Target, Verdict } from '../../src/model.ts';
-import { mapObserved, present, statOf, valueOf } from '../../src/model.ts';
+import { mapObserved, present, statOf, unreadable, valueOf } from '../../src/model.ts';
 
 import { na, pass, pendingWarn, unknown, warn } from '../verdict.ts';
 
@@ -35,8 +35,12 @@ const named = <T>(observed: Observed<T>, paths: (value: T) => readonly string[],
 const DAEMON_BINARIES = ['/usr/bin/dockerd', '/usr/sbin/dockerd'];
 
 /** The binary that runs, by its command line; otherwise where packages put it. */
-const dockerdPaths = (facts: Facts): Observed<readonly string[]> => named(facts.daemon.process, ({ argv: [running] }) =>
-  running !== undefined && valueOf(statOf(facts, running)) !== undefined ? [running] : DAEMON_BINARIES, DAEMON_BINARIES);
+function dockerdPaths(facts: Facts): Observed<readonly string[]> {
+  const isThere = (path: string): boolean => valueOf(statOf(facts, path)) !== undefined;
+  const [running] = valueOf(facts.daemon.process)?.argv ?? [];
+  if (running !== undefined && !isThere(running) && !DAEMON_BINARIES.some(isThere)) return unreadable(`the daemon was started as "${running}", and where that is cannot be told`);
+  return named(facts.daemon.process, () => running !== undefined && isThere(running) ? [running] : DAEMON_BINARIES, DAEMON_BINARIES);
+}
 
 /** With userns-remap the engine reports its UID.GID directory below the root. */
 const dataRootPaths = (facts: Facts): Observed<readonly string[]> =>

@@ -53,13 +53,55 @@ const UNIT_PROPERTIES = [
 
 type Properties = ReadonlyMap<string, readonly string[]>;
 
+/** What systemd says of its units, and what it will say of two of them once it reads its files again. */
+interface Units {
+  readonly all: readonly Properties[];
+  /** By unit: why neither its next start nor the next boot can be told from what systemd has read. */
+  readonly unsettled: ReadonlyMap<string, string>;
+}
+
 /** One process for all of them; a pattern matches the sockets that systemd has loaded. */
-export function readUnits(round: Round, unit: string | null): Answer<readonly Properties[]> {
+export function readUnits(round: Round, unit: string | null): Answer<Units> {
   const units = [...(unit === null ? [] : [unit]), 'docker.socket'];
+  const onDisk = units.map((id) => [id, readUnitFiles(round, id)] as const);
   const show = round.need({ kind: 'tool', tool: 'systemctl', args: ['show', '--no-pager', `--property=${UNIT_PROPERTIES.join(',')}`, '--', ...units, '*.socket'] });
   return () => {
     const result = show();
-    return result.status === 'present' ? unitProperties(result.value) : result;
+    if (result.status !== 'present') return result;
+    return mapObserved(unitProperties(result.value), (all) => ({
+      all,
+      unsettled: new Map(onDisk.flatMap(([id, unsettled]) => {
+        const properties = loadedUnit(all, id);
+        const reason = properties === undefined ? null : unsettled(properties);
+        return reason === null ? [] : [[id, reason] as const];
+      })),
+    }));
+  };
+}
+
+const OWNERS_UNITS = '/etc/systemd/system';
+const BOOT_UNITS = '/run/systemd/system';
+/** systemd.unit(5); /usr/lib is left out where it is /lib. */
+const UNIT_DIRECTORIES = [OWNERS_UNITS, BOOT_UNITS, '/usr/local/lib/systemd/system', '/lib/systemd/system', '/usr/lib/systemd/system'];
+
+/**
+ * Systemd starts a unit as it last read it, and the next boot as it is on disk then: where the two differ, neither can be promised. Its own
+ * NeedDaemonReload= misses the first file in a directory that was not there, and a new file in front of the packaged one.
+ */
+function readUnitFiles(round: Round, id: string): (unit: Properties) => string | null {
+  const override = round.stat(`${OWNERS_UNITS}/${id}`);
+  const directories = UNIT_DIRECTORIES.map((directory) => round.need({ kind: 'list', path: `${directory}/${id}.d`, depth: 1 }));
+  return (unit) => {
+    const fragment = one(unit, 'FragmentPath');
+    const dropIns = words(one(unit, 'DropInPaths'));
+    const passing = [fragment, ...dropIns].find((path) => path.startsWith(`${BOOT_UNITS}/`));
+    if (passing !== undefined) return `${passing} is gone after the next boot`;
+    const names = new Set(dropIns.map((path) => basename(path)));
+    const unread = directories.flatMap((list) => valueOf(list()) ?? [])
+      .find((path) => path.endsWith('.conf') && (path.startsWith(`${OWNERS_UNITS}/`) ? !dropIns.includes(path) : !names.has(basename(path))));
+    const changed = unread ?? (override().status === 'present' && !fragment.startsWith(`${OWNERS_UNITS}/`) ? `${OWNERS_UNITS}/${id}` : undefined)
+      ?? (one(unit, 'NeedDaemonReload') === 'yes' ? `${id} or a drop-in of it` : undefined);
+    return changed === undefined ? null : `${changed} changed after systemd read it: run systemctl daemon-reload`;
   };
 }
 
@@ -89,17 +131,13 @@ const words = (text: string): string[] => text.split(' ').filter((word) => word 
 const loadedUnit = (units: readonly Properties[], id: string): Properties | undefined =>
   units.find((unit) => one(unit, 'Id') === id && one(unit, 'LoadState') === 'loaded');
 
-/** Systemd starts a unit as it last read it, and the next boot as it is on disk: where the two differ, neither can be promised. */
-const changedOnDisk = (unit: Properties): Observed<never> | null => one(unit, 'NeedDaemonReload') === 'yes'
-  ? unreadable(`${one(unit, 'Id')} or a drop-in of it changed after systemd read it: run systemctl daemon-reload`) : null;
-
 /** docker.socket, when this systemd knows it. */
-export function socketUnit(units: Observed<readonly Properties[]>): Observed<SocketUnitFacts> {
+export function socketUnit(units: Observed<Units>): Observed<SocketUnitFacts> {
   if (units.status !== 'present') return units;
-  const unit = loadedUnit(units.value, 'docker.socket');
+  const unit = loadedUnit(units.value.all, 'docker.socket');
   if (unit === undefined) return absent;
-  const changed = changedOnDisk(unit);
-  if (changed !== null) return changed;
+  const unsettled = units.value.unsettled.get('docker.socket');
+  if (unsettled !== undefined) return unreadable(unsettled);
   return present({
     fragmentPath: one(unit, 'FragmentPath'),
     dropInPaths: words(one(unit, 'DropInPaths')),
@@ -114,15 +152,15 @@ export function socketUnit(units: Observed<readonly Properties[]>): Observed<Soc
 const listenAddresses = (unit: Properties): string[] => (unit.get('Listen') ?? []).map((line) => line.replace(/ \(\w+\)$/, ''));
 
 /** Other sockets that systemd hands to the daemon's unit (Service= in a socket unit of any name), now or from the next boot on. */
-export function otherSockets(units: Observed<readonly Properties[]>, id: string | null): NonNullable<DaemonFacts['otherSockets']> {
-  return mapObserved(units, (all) => all
+export function otherSockets(units: Observed<Units>, id: string | null): NonNullable<DaemonFacts['otherSockets']> {
+  return mapObserved(units, ({ all }) => all
     .filter((unit) => id !== null && words(one(unit, 'Triggers')).includes(id) && one(unit, 'Id') !== 'docker.socket')
     .filter((unit) => one(unit, 'ActiveState') === 'active' || one(unit, 'UnitFileState').startsWith('enabled'))
     .map((unit) => ({ name: one(unit, 'Id'), listen: listenAddresses(unit) })));
 }
 
 /** The last of the rounds for the unit: its texts and those of its environment files. Declares nothing when the daemon is not the unit's main process. */
-export function readUnit(round: Round, units: Observed<readonly Properties[]>, { unit: id, owner }: Serving): {
+export function readUnit(round: Round, units: Observed<Units>, { unit: id, owner }: Serving): {
   readonly unit: () => Observed<UnitFacts>;
   /** Texts of the unit's EnvironmentFiles, by path. */
   readonly environment: () => readonly (readonly [path: string, text: Observed<string>])[];
@@ -131,12 +169,12 @@ export function readUnit(round: Round, units: Observed<readonly Properties[]>, {
 } {
   const nothing = (unit: Observed<never>) => ({ unit: () => unit, environment: () => [], paths: [] });
   if (units.status === 'unreadable') return nothing(units);
-  const properties = id === null ? undefined : loadedUnit(valueOf(units) ?? [], id);
+  const properties = id === null ? undefined : loadedUnit(valueOf(units)?.all ?? [], id);
   const mainPid = properties === undefined ? 0 : Number(one(properties, 'MainPID'));
   // A daemon started from a shell sits in the cgroup of ssh.service, or of whatever started the shell.
   if (id === null || properties === undefined || mainPid !== owner.pid) return nothing(absent);
-  const changed = changedOnDisk(properties);
-  if (changed !== null) return nothing(changed);
+  const unsettled = valueOf(units)?.unsettled.get(id);
+  if (unsettled !== undefined) return nothing(unreadable(unsettled));
 
   const fragmentPath = one(properties, 'FragmentPath');
   const dropInPaths = words(one(properties, 'DropInPaths'));

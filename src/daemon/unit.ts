@@ -1,5 +1,5 @@
-import type { Facts, Json, Observed } from '../model.ts';
-import { present, unreadable } from '../model.ts';
+import type { Facts, Json, Observed, UnitFacts } from '../model.ts';
+import { present, statOf, unreadable } from '../model.ts';
 import { parseDaemonFlags } from './flags.ts';
 import type { DaemonFlag } from './flags.ts';
 
@@ -325,6 +325,17 @@ function fromProcess(facts: Facts): Observed<CommandLine> {
   return present({ origin: 'process', words, flags: parseDaemonFlags(words.map((word) => word.text)), execStart: null });
 }
 
+/** A program that runs dockerd gives it the flags that it gave it last time, unless what the unit says has changed since. */
+function fromWrapper(facts: Facts, unit: UnitFacts, program: string): Observed<CommandLine> {
+  const started = facts.daemon.process.status === 'present' ? Date.parse(facts.daemon.process.value.startedAt) : Number.NaN;
+  for (const { path } of [...unit.sources, ...unit.environmentFiles]) {
+    const stat = statOf(facts, path);
+    if (stat?.status === 'absent') continue;
+    if (stat?.status !== 'present' || !(stat.value.mtimeMs <= started)) return unreadable(`${unit.name} starts the daemon through ${program}, and ${path} may say something else since`);
+  }
+  return fromProcess(facts);
+}
+
 /** Debian's init script runs `dockerd -p PIDFILE $DOCKER_OPTS`, a variable that /etc/default/docker sets. */
 const INIT_OPTIONS = { path: '/etc/default/docker', variable: 'DOCKER_OPTS' };
 
@@ -354,7 +365,7 @@ export function commandLine(facts: Facts): Observed<CommandLine> {
     if (execStart === undefined || starts.length > 1) return unreadable(`${unit.value.name} has ${starts.length === 0 ? 'no' : 'several'} ExecStart= lines`);
     const command = commandWords(execStart, unitEnvironment(facts, unit.value), unit.value.name);
     if ('reason' in command) return unreadable(`the command line of ${unit.value.name} cannot be told: ${command.reason}`);
-    if (basename(command.program) !== 'dockerd') return fromProcess(facts);
+    if (basename(command.program) !== 'dockerd') return fromWrapper(facts, unit.value, command.program);
     return present({ origin: 'unit', words: command.words, flags: parseDaemonFlags(command.words.map((word) => word.text)), execStart });
   }
   const manager = facts.host.serviceManager;

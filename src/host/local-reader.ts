@@ -104,7 +104,7 @@ async function readStat(path: string): Promise<Observed<FileStat>> {
     nlink: stats.nlink,
     mtimeMs: stats.mtimeMs,
     ctimeMs: stats.ctimeMs,
-    ...(realPath !== path && { linksChangedMs: await lastLinkChange(path) }),
+    ...(realPath !== path && { linksChangedMs: await lastLinkChange(path), ...((await lstat(path)).isSymbolicLink() && { isLink: true as const }) }),
   });
 }
 

@@ -190,6 +190,8 @@ export interface FileStat {
   readonly ctimeMs: number;
   /** The latest ctime of the symbolic links that were followed to `realPath`; missing when none was. */
   readonly linksChangedMs?: number;
+  /** The path itself is a symbolic link; links among its directories (/var/run, /lib) are none. */
+  readonly isLink?: true;
 }
 
 export interface AccountFacts {
