@@ -19,7 +19,8 @@ const programs = {
       response.on('data', (chunk) => chunks.push(chunk)).on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString())));
     }).on('error', reject));
     const containers = read('/containers/json?all=1').then((all) => Promise.all(all.map(({ Id }) => read('/containers/' + Id + '/json'))));
-    await Promise.all([containers, ...['/version', '/info', '/images/json', '/networks'].map(read)]);
+    const images = read('/images/json').then((all) => Promise.all(all.flatMap(({ Id }) => [read('/images/' + Id + '/json'), read('/images/' + Id + '/history')])));
+    await Promise.all([containers, images, ...['/version', '/info', '/networks', '/volumes'].map(read)]);
     agent.destroy();`,
   collect: `
     const { collect } = await import(${JSON.stringify(collectModule)});

@@ -27,7 +27,7 @@ async function recordHost() {
     [engine.version(), engine.info(), engine.images(), engine.networks(), engine.containers(), engine.volumes()],
   );
   engine.close();
-  print({ engine: { version, info, images, networks, volumes, containers: containers.map(({ raw }) => raw.value) }, reads });
+  print({ engine: { version, info, images: images.map(({ listed }) => listed), networks, volumes, containers: containers.map(({ raw }) => raw.value) }, reads });
 }
 
 function recordInspect() {

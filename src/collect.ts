@@ -1,9 +1,11 @@
 import { dirname } from 'node:path/posix';
 import { auditFileRequests, auditParentPaths, auditRequests, auditStatPaths, layerDirectories, parseAudit } from './collect/audit.ts';
 import { configFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
-import { parseEngineHost, parseImages, parseInfo, parseNetworks, parseVersion, parseVolumes } from './collect/engine-api.ts';
+import {
+  parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
+} from './collect/engine-api.ts';
 import { readAccounts, readHost } from './collect/host.ts';
-import { DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, STAT_PATHS } from './collect/paths.ts';
+import { DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
 import { Round } from './collect/round.ts';
 import type { Answer } from './collect/round.ts';
 import { parseInspect } from './container/from-inspect.ts';
@@ -11,7 +13,7 @@ import { ownerOf } from './container/owner.ts';
 import { parseConfigFile } from './daemon/json-edit.ts';
 import { messageOf } from './errors.ts';
 import { connectEngine, EngineError } from './host/engine.ts';
-import type { Engine, Endpoint, RawContainer } from './host/engine.ts';
+import type { Engine, Endpoint, RawContainer, RawImage, RawSwarm } from './host/engine.ts';
 import { createLocalReader } from './host/local-reader.ts';
 import type { HostReader, SocketOwner } from './host/port.ts';
 import { MANAGED_PATHS, unitDropInPath } from './managed.ts';
@@ -36,9 +38,10 @@ interface EngineAnswers {
   readonly version: Observed<JsonObject>;
   readonly info: Observed<JsonObject>;
   readonly containers: Observed<readonly RawContainer[]>;
-  readonly images: Observed<Json>;
+  readonly images: Observed<readonly RawImage[]>;
   readonly networks: Observed<Json>;
   readonly volumes: Observed<JsonObject>;
+  readonly swarm: Observed<RawSwarm>;
 }
 
 /**
@@ -56,13 +59,13 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
   const engine = await connectEngine({ dockerHost: options.dockerHost, env: options.env ?? process.env });
   try {
     options.progress?.(`reading ${engine.endpoint.url} (${engine.endpoint.source})`);
-    return await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden');
+    return await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
   } finally {
     engine.close();
   }
 }
 
-async function collectFrom(engine: Engine, reader: HostReader, stateDir: string): Promise<Facts> {
+async function collectFrom(engine: Engine, reader: HostReader, stateDir: string, contentTrust: string | undefined): Promise<Facts> {
   const { endpoint } = engine;
   const first = new Round();
   const owner = endpoint.socketPath === null ? undefined : first.need({ kind: 'socketOwner', path: endpoint.socketPath });
@@ -73,6 +76,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
   files.need(first, [...STAT_PATHS, ...auditStatPaths, ...MANAGED_PATHS, ...(endpoint.socketPath === null ? [] : [endpoint.socketPath])]);
   const managed = textsOf(first, MANAGED_PATHS);
   const environment = textsOf(first, ENVIRONMENT_FILES);
+  const logins = textsOf(first, LOGIN_FILES);
   const [answers] = await Promise.all([readEngine(engine, reader), first.read(reader)]);
 
   const served = await proveLocal(endpoint, owner?.(), reader);
@@ -83,6 +87,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
     images: mapObserved(answers.images, parseImages),
     networks: mapObserved(answers.networks, parseNetworks),
     volumes: mapObserved(answers.volumes, parseVolumes),
+    swarm: mapObserved(answers.swarm, parseSwarm),
   } as const;
   const machine = mapObserved(answers.info, parseEngineHost);
   if (served.status !== 'present') return withoutHost(facts, machine, files.paths(), whyNotLocal(endpoint, served), host(0).euid);
@@ -98,6 +103,8 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
   const ruleTexts = audit.texts(second);
   files.need(second, [...serving.owner.argv.slice(0, 1), serving.configPath, dirname(serving.configPath), serving.registryCerts]);
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
+  const inSwarm = info !== undefined && !['', 'inactive'].includes(info.swarm.state);
+  const swarmState = inSwarm ? second.text(`${info.dockerRootDir}/swarm/docker-state.json`) : undefined;
   await second.read(reader);
 
   const auditFacts = audit.parse(ruleTexts());
@@ -136,8 +143,13 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string)
     managed: Object.fromEntries([...managed(), ...ownDropIn()]),
     audit: auditFacts,
     accounts: accounts(),
+    swarmNode: info === undefined ? unreadable('the engine does not say whether it is in a swarm') : flattened(swarmState?.() ?? absent, parseSwarmState),
+    contentTrust: parseContentTrust(contentTrust, logins()),
   };
 }
+
+const flattened = <T, U>(observed: Observed<T>, f: (value: T) => Observed<U>): Observed<U> =>
+  observed.status === 'present' ? f(observed.value) : observed;
 
 /** stat(2) results by path; every path is asked for once, in the first round that needs it. */
 class Files {
@@ -198,12 +210,18 @@ function declareAudit(round: Round): {
 }
 
 async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAnswers> {
-  const [version, info, containers, images, networks, volumes] = await Promise.allSettled(
-    [engine.version(), engine.info(), engine.containers(), engine.images(), engine.networks(), engine.volumes()] as const,
-  );
+  const asked = engine.info();
+  const [version, info, containers, images, networks, volumes, swarm] = await Promise.allSettled([
+    engine.version(), asked, engine.containers(), engine.images(), engine.networks(), engine.volumes(),
+    asked.then(async (answer) => {
+      const { swarm: { state, manager } } = parseInfo(answer);
+      return manager && state === 'active' ? present(await engine.swarm()) : absent;
+    }),
+  ] as const);
   if (version.status === 'rejected' && info.status === 'rejected') throw await explain(version.reason, engine.endpoint, reader);
   return {
-    version: settled(version), info: settled(info), containers: settled(containers), images: settled(images), networks: settled(networks), volumes: settled(volumes),
+    version: settled(version), info: settled(info), containers: settled(containers), images: settled(images), networks: settled(networks),
+    volumes: settled(volumes), swarm: flattened(settled(swarm), (answer) => answer),
   };
 }
 
@@ -275,7 +293,7 @@ type HostOfEngine = Observed<ReturnType<typeof parseEngineHost>>;
 
 /** Facts of an engine that is not, or not provably, this host's. */
 function withoutHost(
-  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks' | 'volumes'>,
+  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks' | 'volumes' | 'swarm'>,
   machine: HostOfEngine, paths: readonly string[], reason: string, euid: number,
 ): Facts {
   const unknown = unreadable(reason);
@@ -294,5 +312,7 @@ function withoutHost(
     registryCerts: unknown,
     audit: { version: unknown, enabled: unknown, loaded: unknown, persistent: unknown, augenrules: false },
     accounts: unknown,
+    swarmNode: unknown,
+    contentTrust: unknown,
   };
 }

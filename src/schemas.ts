@@ -29,6 +29,8 @@ const ulimit = z.union(
   NOT_A_LIMIT,
 );
 
+const days = z.int('must be a whole number of days').min(1, 'must be at least one day');
+
 /** Every choice that a remediation needs; one schema for harden.yaml and --set. */
 const parameters = z.strictObject({
   trustedUsers: z.array(line).exactOptional(),
@@ -49,6 +51,18 @@ const parameters = z.strictObject({
     dataRoot: z.enum(['all', 'except-layers']).exactOptional(),
     runContainerd: z.boolean().exactOptional(),
     style: z.enum(['watch', 'syscall']).exactOptional(),
+  }).exactOptional(),
+  engine: z.strictObject({
+    supportedReleases: z.array(line.regex(/^\d+\.\d+$/, 'must be a release line as in "20.10"')).exactOptional(),
+  }).exactOptional(),
+  images: z.strictObject({
+    trustedSources: z.array(line).exactOptional(),
+    maxAgeDays: days.exactOptional(),
+    publicNames: z.array(line).exactOptional(),
+  }).exactOptional(),
+  operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional() }).exactOptional(),
+  swarm: z.strictObject({
+    managers: z.int().min(1).exactOptional(), certificateDays: days.exactOptional(), rootCaDays: days.exactOptional(),
   }).exactOptional(),
   container: jsonObject.exactOptional(),
   containers: z.record(z.string(), jsonObject).exactOptional(),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseConfigFile, positionAt } from './daemon/json-edit.ts';
 import { messageOf, UsageError } from './errors.ts';
 import { maskJson, maskSecretsInJsonText, maskSecretsInText } from './mask.ts';
-import type { ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, Json, JsonObject, MountSpec, Observed } from './model.ts';
+import type { ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, Json, JsonObject, MountSpec, Observed, SwarmFacts } from './model.ts';
 import { mapObserved } from './model.ts';
 import { TOOL } from './version.ts';
 
@@ -14,6 +14,8 @@ export function exportSnapshot(facts: Facts): JsonObject {
     daemon: maskDaemon(facts.daemon),
     ...(facts.managed !== undefined && { managed: maskTexts(facts.managed) }),
     containers: mapObserved(facts.containers, (containers) => containers.map(maskContainer)),
+    images: mapObserved(facts.images, (images) => images.map(maskImage)),
+    ...(facts.swarm !== undefined && { swarm: mapObserved(facts.swarm, maskSwarm) }),
     networks: mapObserved(facts.networks, (networks) => networks.map((network) => ({ ...network, options: masking(network.options) }))),
   };
   return JSON.parse(JSON.stringify(masked)) as JsonObject;
@@ -49,6 +51,41 @@ function maskArguments(argv: readonly string[]): string[] {
     return name === undefined || word.startsWith('-') ? alone : maskSecretsInText(`${name}=${alone}`).slice(name.length + 1);
   });
 }
+
+/** Names stay, so that the checks of images find in a snapshot what they find on the host. */
+function maskImage(image: ImageFacts): ImageFacts {
+  return {
+    ...image,
+    ...(image.config !== undefined && {
+      config: mapObserved(image.config, (config) => ({
+        ...config,
+        env: config.env.map(maskEnvironment),
+        labels: masking(config.labels),
+        entrypoint: maskArguments(config.entrypoint),
+        command: maskArguments(config.command),
+        healthcheck: config.healthcheck && { ...config.healthcheck, test: maskArguments(config.healthcheck.test) },
+      })),
+    }),
+    ...(image.history !== undefined && {
+      history: mapObserved(image.history, (entries) => entries.map((entry) => ({ ...entry, createdBy: maskCommand(entry.createdBy), comment: maskSecretsInText(entry.comment) }))),
+    }),
+  };
+}
+
+const maskSwarm = (swarm: SwarmFacts): SwarmFacts => ({
+  ...swarm,
+  services: mapObserved(swarm.services, (services) => services.map((service) => ({ ...service, env: service.env.map(maskEnvironment) }))),
+});
+
+/** The value of a variable that sounds like a secret, all of it, blanks and all; else what looks like one. An empty value stays. */
+function maskEnvironment(entry: string): string {
+  const [, name = '', value = ''] = /^([^=]*)=(.*)$/su.exec(entry) ?? [];
+  return name === '' || value === '' ? entry : `${name}=${Object.values(masking({ [name]: value })).join('')}`;
+}
+
+/** An instruction of an image's history: assignments, flags and options with their words. */
+const maskCommand = (line: string): string => maskSecretsInText(
+  line.replace(/(--?[\w-]*(?:pass|secret|token|key|credential)[\w-]*[= ]|\b\w*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL)\w*=|\s-u\s*[^\s:]+:)(?=[^\s$])("[^"]*"|'[^']*'|\S+)/giu, '$1***'));
 
 function maskContainer(container: ContainerFacts): ContainerFacts {
   return { ...container, spec: mapObserved(container.spec, maskSpec) };

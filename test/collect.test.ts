@@ -51,6 +51,8 @@ const answersOf = ({ engine }: Recording): Answers => (path) => {
   const id = /^\/containers\/([0-9a-f]{64})\/json$/.exec(path)?.[1];
   const container = engine.containers.find(({ Id }) => Id === id);
   if (container !== undefined) return { status: 200, body: container };
+  const image = engine.images.find(({ Id }) => path.startsWith(`/images/${Id as string}/`));
+  if (image !== undefined) return { status: 200, body: path.endsWith('/history') ? [{ Comment: 'Imported from -', Created: image['Created'], CreatedBy: '', Size: image['Size'] }] : { ...image, Config: { Cmd: ['sh'] } } };
   switch (path.replace(/\?.*/, '')) {
     case '/version': return { status: 200, body: engine.version };
     case '/info': return { status: 200, body: engine.info };
@@ -150,7 +152,7 @@ describe.each([
     const requests = reader.rounds.flat().map(keyOf);
     expect(requests.filter((request, index) => requests.indexOf(request) !== index)).toEqual([]);
     expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual([]);
-    expect(asked).toHaveLength(6 + recorded.engine.containers.length);
+    expect(asked).toHaveLength(6 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
     expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(7);
   });
 
@@ -293,6 +295,35 @@ describe('engines that answer otherwise', () => {
     expect(valueOf(vanished.containers)).toHaveLength(1);
     const broken = await from(failing((path) => path.includes(gone), 500, { message: 'layer is broken' }));
     expect(valueOf(broken.containers)?.find(({ id }) => id === gone)).toMatchObject({ spec: { status: 'unreadable', reason: expect.stringContaining('layer is broken') as string }, owner: { kind: 'none' } });
+  });
+
+  it('drops an image that vanished, and keeps one that could not be read', async () => {
+    const [image] = recorded.engine.images;
+    const path = `/images/${image?.['Id'] as string}`;
+    expect(valueOf((await from(failing((asked) => asked === `${path}/json`, 404))).images)).toHaveLength(recorded.engine.images.length - 1);
+    const broken = await from(failing((asked) => asked === `${path}/history`, 500, { message: 'layer is broken' }));
+    expect(valueOf(broken.images)?.[0]).toMatchObject({
+      config: { value: { user: '', env: [], healthcheck: null, command: ['sh'] } }, history: { status: 'unreadable', reason: expect.stringContaining('layer is broken') as string },
+    });
+  });
+
+  it('asks a manager about its swarm, and keeps no token', async () => {
+    const answers: Readonly<Record<string, unknown>> = {
+      '/info': { ...recorded.engine.info, Swarm: { LocalNodeState: 'active', ControlAvailable: true } },
+      '/swarm': { ID: 's', JoinTokens: { Worker: 'SWMTKN-secret' }, Spec: { CAConfig: { NodeCertExpiry: 7776000000000000 }, EncryptionConfig: { AutoLockManagers: true } }, TLSInfo: { TrustRoot: 'x' } },
+      '/nodes': [{ ID: 'n', Spec: { Role: 'manager' }, ManagerStatus: null }],
+      '/services': null,
+    };
+    const facts = await collect({
+      dockerHost: (await serve((path) => Object.hasOwn(answers, path) ? { status: 200, body: answers[path] } : usual(path))).dockerHost,
+      reader: replay(recorded, (request) => request.kind === 'text' && request.path === '/var/lib/docker/swarm/docker-state.json'
+        ? present('{"ListenAddr":"0.0.0.0:2377","AdvertiseAddr":"10.0.0.1:2377","DataPathAddr":""}') : undefined),
+    });
+    expect(facts.swarm).toMatchObject({ value: {
+      nodeCertExpiry: 7776000000000000, autoLock: true, ca: { status: 'unreadable' }, nodes: { value: [{ id: 'n', role: 'manager', reachability: '' }] }, services: { value: [] },
+    } });
+    expect(facts.swarmNode).toEqual(present({ listenAddress: '0.0.0.0:2377', advertiseAddress: '10.0.0.1:2377', dataPathAddress: '' }));
+    expect(JSON.stringify(facts)).not.toContain('SWMTKN');
   });
 
   it('says what a proxy in front of the engine hides', async () => {

@@ -50,7 +50,7 @@ function tidyObserved(value: Loose): Loose {
 
 /** Records by path, and fields that a host may lack. */
 const FREE_KEYS = new Set(['files', 'environmentFiles', 'managed']);
-const OPTIONAL = new Set(['managed', 'volumes', 'daemon.startedWith', 'daemon.otherSockets', 'audit.bootEnabled']);
+const OPTIONAL = new Set(['audit.bootEnabled', 'contentTrust', 'daemon.otherSockets', 'daemon.startedWith', 'managed', 'swarm', 'swarmNode', 'volumes']);
 
 /** A patch with a misspelt field would silently test nothing. */
 function refuseUnknownFields(patched: Loose, original: Loose, at: string, depth: number): void {
@@ -65,6 +65,21 @@ function refuseUnknownFields(patched: Loose, original: Loose, at: string, depth:
 
 const REGULAR_FILE = { type: 'file', mode: 0o644, uid: 0, gid: 0, dev: 2049, ino: 1, nlink: 1, mtimeMs: 0, ctimeMs: 0 };
 
+/** A container as `docker create IMAGE` makes it, running. */
+const PLAIN_CONTAINER = readFixture('containers/plain.json') as { spec: object; runtime: object };
+
+/** A container of a case: one whose `spec` is no Observed holds only what differs from a plain container, and its id is its name. */
+function completeContainer(container: Loose): Loose {
+  if (!isObject(container) || !isObject(container['spec']) || 'status' in container['spec']) return container;
+  const { name, spec, runtime, ...rest } = container;
+  return {
+    id: name, name, unmodelled: [], owner: { kind: 'none' }, ...rest,
+    spec: { status: 'present', value: merged(PLAIN_CONTAINER.spec, { name, ...spec }) as Loose },
+    runtime: isObject(runtime) && 'status' in runtime ? runtime
+      : { status: 'present', value: merged(PLAIN_CONTAINER.runtime, runtime) as Loose },
+  } as Loose;
+}
+
 /** What the collector would make of a daemon.json of which a case gives only the text. */
 const withParsed = (config: Record<string, Loose>): Loose => ({
   bom: false, ...('parsed' in config ? {} : { parsed: { ok: true, value: JSON.parse(config['text'] as string) as Loose } }), ...config,
@@ -73,12 +88,15 @@ const withParsed = (config: Record<string, Loose>): Loose => ({
 /**
  * A host with an RFC 7396 patch over it. For short cases: a mode may be written "0644"; a file that the host lacks needs only
  * what differs from a regular file 0644 root:root at its own path, last changed in 1970; a changed status drops what belongs
- * to the old one; a daemon.json needs only its `text` when that is valid, and is then a file, too.
+ * to the old one; a daemon.json needs only its `text` when that is valid, and is then a file, too; a container needs only what
+ * differs from a plain one.
  */
 export function hostWith(name: string, patch: unknown): Facts {
   const original = loadHost(name) as unknown as Loose;
   const patched = octalModes(tidyObserved(merged(original, patch) as Loose)) as Record<string, Loose>;
   refuseUnknownFields(patched, original, '', 2);
+  const containers = patched['containers'] as Record<string, Loose>;
+  if (Array.isArray(containers['value'])) containers['value'] = containers['value'].map(completeContainer);
   const files = patched['files'] as Record<string, Loose>;
   const daemon = patched['daemon'] as { configPath: string; config: Record<string, Loose> };
   if (isObject(daemon.config['value'])) {

@@ -1,4 +1,9 @@
-import type { EngineInfo, EngineVersion, ImageFacts, Json, NetworkFacts } from '../model.ts';
+import { X509Certificate } from 'node:crypto';
+import type {
+  EngineInfo, EngineVersion, Healthcheck, ImageConfig, ImageFacts, ImageHistoryEntry, Json, NetworkFacts, Observed, SwarmFacts, SwarmNode, SwarmNodeFacts, SwarmService,
+} from '../model.ts';
+import { mapObserved, present, unreadable } from '../model.ts';
+import type { RawImage, RawSwarm } from '../host/engine.ts';
 import { at, flag, list, number, object, text, textRecord, texts } from './json.ts';
 
 /** GET /version. */
@@ -54,20 +59,133 @@ export function parseEngineHost(raw: Json): { hostname: string; os: { id: string
   };
 }
 
-/** GET /images/json. `Created` is in seconds. */
-export function parseImages(raw: Json): ImageFacts[] {
-  return list(raw).map((image) => ({
-    id: text(at(image, 'Id')),
+/** Seconds since 1970 as ISO 8601; a number that no clock shows counts as 1970. */
+function isoOf(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? new Date(0).toISOString() : date.toISOString();
+}
+
+/** GET /images/json with what inspecting each image and its history gave. `Created` is in seconds. */
+export function parseImages(raw: readonly RawImage[]): ImageFacts[] {
+  return raw.map(({ listed, inspect, history }) => ({
+    id: text(at(listed, 'Id')),
     // Engines before 25 write <none> where there is no tag or digest.
-    tags: texts(at(image, 'RepoTags')).filter((tag) => tag !== '<none>:<none>'),
-    digests: texts(at(image, 'RepoDigests')).filter((digest) => digest !== '<none>@<none>'),
-    createdAt: new Date(number(at(image, 'Created')) * 1000).toISOString(),
-    sizeBytes: number(at(image, 'Size')),
+    tags: texts(at(listed, 'RepoTags')).filter((tag) => tag !== '<none>:<none>'),
+    digests: texts(at(listed, 'RepoDigests')).filter((digest) => digest !== '<none>@<none>'),
+    createdAt: isoOf(number(at(listed, 'Created'))),
+    sizeBytes: number(at(listed, 'Size')),
+    lastTaggedAt: inspect.status === 'present' ? taggedAt(text(at(inspect.value, 'Metadata', 'LastTagTime'))) : null,
+    config: mapObserved(inspect, (image) => parseImageConfig(at(image, 'Config'))),
+    history: mapObserved(history, (entries) => list(entries).map(parseHistoryEntry).reverse()),
   }));
 }
 
-/** GET /volumes. `Volumes` is null where there are none. */
+/** Go's zero time stands for never. */
+const taggedAt = (time: string): string | null => (time === '' || time.startsWith('0001-') ? null : time);
+
+function parseImageConfig(raw: Json | undefined): ImageConfig {
+  return {
+    user: text(at(raw, 'User')),
+    env: texts(at(raw, 'Env')),
+    healthcheck: parseHealthcheck(at(raw, 'Healthcheck')),
+    labels: textRecord(at(raw, 'Labels')),
+    volumes: Object.keys(object(at(raw, 'Volumes'))),
+    exposed: Object.keys(object(at(raw, 'ExposedPorts'))),
+    entrypoint: texts(at(raw, 'Entrypoint')),
+    command: texts(at(raw, 'Cmd')),
+  };
+}
+
+function parseHealthcheck(raw: Json | undefined): Healthcheck | null {
+  const test = texts(at(raw, 'Test'));
+  return test.length === 0 ? null : {
+    test,
+    interval: number(at(raw, 'Interval')),
+    timeout: number(at(raw, 'Timeout')),
+    startPeriod: number(at(raw, 'StartPeriod')),
+    startInterval: number(at(raw, 'StartInterval')),
+    retries: number(at(raw, 'Retries')),
+  };
+}
+
+const parseHistoryEntry = (raw: Json): ImageHistoryEntry => ({
+  createdAt: isoOf(number(at(raw, 'Created'))),
+  createdBy: text(at(raw, 'CreatedBy')),
+  sizeBytes: number(at(raw, 'Size')),
+  comment: text(at(raw, 'Comment')),
+});
+
+/** GET /volumes: names. */
 export const parseVolumes = (raw: Json): string[] => list(at(raw, 'Volumes')).map((volume) => text(at(volume, 'Name')));
+
+/** GET /swarm, /nodes, /services. */
+export function parseSwarm({ swarm, nodes, services }: RawSwarm): SwarmFacts {
+  const expiry = at(swarm, 'Spec', 'CAConfig', 'NodeCertExpiry');
+  const autoLock = at(swarm, 'Spec', 'EncryptionConfig', 'AutoLockManagers');
+  return {
+    id: text(at(swarm, 'ID')),
+    createdAt: text(at(swarm, 'CreatedAt')),
+    nodeCertExpiry: typeof expiry === 'number' ? expiry : null,
+    autoLock: typeof autoLock === 'boolean' ? autoLock : null,
+    ca: parseCertificate(text(at(swarm, 'TLSInfo', 'TrustRoot'))),
+    rootRotationInProgress: flag(at(swarm, 'RootRotationInProgress')),
+    nodes: mapObserved(nodes, (found) => list(found).map((node): SwarmNode => ({
+      id: text(at(node, 'ID')),
+      hostname: text(at(node, 'Description', 'Hostname')),
+      role: text(at(node, 'Spec', 'Role')),
+      state: text(at(node, 'Status', 'State')),
+      reachability: text(at(node, 'ManagerStatus', 'Reachability')),
+    }))),
+    services: mapObserved(services, (found) => list(found).map((service): SwarmService => ({
+      id: text(at(service, 'ID')),
+      name: text(at(service, 'Spec', 'Name')),
+      env: texts(at(service, 'Spec', 'TaskTemplate', 'ContainerSpec', 'Env')),
+      secrets: list(at(service, 'Spec', 'TaskTemplate', 'ContainerSpec', 'Secrets')).map((secret) => text(at(secret, 'SecretName'))),
+    }))),
+  };
+}
+
+function parseCertificate(pem: string): SwarmFacts['ca'] {
+  if (pem === '') return unreadable('the engine does not show the root CA of the swarm');
+  try {
+    const { validFrom, validTo } = new X509Certificate(pem);
+    return present({ notBefore: new Date(validFrom).toISOString(), notAfter: new Date(validTo).toISOString() });
+  } catch {
+    return unreadable('the root CA of the swarm is no certificate that can be parsed');
+  }
+}
+
+/** DATA/swarm/docker-state.json, which dockerd writes on init and join (moby, daemon/cluster/cluster.go). */
+export function parseSwarmState(file: string): Observed<SwarmNodeFacts> {
+  try {
+    const state = JSON.parse(file) as Json;
+    if (typeof at(state, 'ListenAddr') !== 'string') return unreadable('the state file of the swarm names no listening address');
+    return present({
+      listenAddress: text(at(state, 'ListenAddr')),
+      advertiseAddress: text(at(state, 'AdvertiseAddr')),
+      dataPathAddress: text(at(state, 'DataPathAddr')),
+    });
+  } catch {
+    return unreadable('the state file of the swarm is not JSON');
+  }
+}
+
+/** A line of a file that logins read; null when it sets nothing. */
+const ASSIGNMENT = /^\s*(?:export\s+)?DOCKER_CONTENT_TRUST=(["']?)([^"'\s;#]*)\1/u;
+
+/** Where DOCKER_CONTENT_TRUST is set: the last line of each file that sets it counts. */
+export function parseContentTrust(
+  environment: string | undefined, files: readonly (readonly [path: string, text: Observed<string>])[],
+): Observed<readonly { source: string; value: string }[]> {
+  const found = environment === undefined ? [] : [{ source: 'the environment of harden', value: environment }];
+  for (const [path, content] of files) {
+    if (content.status === 'unreadable') return content;
+    if (content.status === 'absent') continue;
+    const value = content.value.split('\n').map((line) => ASSIGNMENT.exec(line)?.[2]).findLast((setting) => setting !== undefined);
+    if (value !== undefined) found.push({ source: path, value });
+  }
+  return present(found);
+}
 
 /** GET /networks. */
 export function parseNetworks(raw: Json): NetworkFacts[] {

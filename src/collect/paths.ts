@@ -32,3 +32,8 @@ export function directoriesAbove(path: string): readonly string[] {
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) above.push(path.slice(0, end));
   return above;
 }
+
+/** Files that set the environment of logins: pam_env(8), bash(1). */
+export const LOGIN_FILES: readonly string[] = [
+  '/etc/environment', '/etc/profile', '/etc/bash.bashrc', '/etc/profile.d/docker.sh', '/root/.profile', '/root/.bashrc', '/root/.bash_profile',
+];

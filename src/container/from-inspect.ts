@@ -1,6 +1,6 @@
 import { at, flag, list, number, object, text, textOrNull, textRecord, texts } from '../collect/json.ts';
 import type {
-  ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources, ContainerRuntime, ContainerSecurity, ContainerSpec, Healthcheck,
+  AppliedSettings, ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources, ContainerRuntime, ContainerSecurity, ContainerSpec, Healthcheck,
   Json, JsonObject, MountSpec, NetworkAttachment, Observed,
 } from '../model.ts';
 import { present, unreadable } from '../model.ts';
@@ -289,6 +289,8 @@ function parseRuntime(raw: JsonObject): Observed<ContainerRuntime> {
     state,
     pid: number(at(raw, 'State', 'Pid')),
     startedAt: text(at(raw, 'State', 'StartedAt')),
+    createdAt: text(at(raw, 'Created')),
+    finishedAt: text(at(raw, 'State', 'FinishedAt')),
     health: (['starting', 'healthy', 'unhealthy'] as const).find((known) => known === health) ?? 'none',
     ports: Object.entries(object(at(raw, 'NetworkSettings', 'Ports'))).flatMap(([port, bindings]) => list(bindings).map((binding) => ({
       ip: text(at(binding, 'HostIp')), hostPort: Number(text(at(binding, 'HostPort'))), ...parsePort(port),
@@ -296,8 +298,20 @@ function parseRuntime(raw: JsonObject): Observed<ContainerRuntime> {
     networks: Object.entries(object(at(raw, 'NetworkSettings', 'Networks'))).map(([name, endpoint]) => ({
       name, networkId: text(at(endpoint, 'NetworkID')), ip: text(at(endpoint, 'IPAddress')), ip6: text(at(endpoint, 'GlobalIPv6Address')),
     })),
+    applied: parseApplied(raw),
   });
 }
+
+const parseApplied = (raw: JsonObject): AppliedSettings => ({
+  createdAt: text(raw['Created']),
+  apparmor: text(raw['AppArmorProfile']),
+  processLabel: text(raw['ProcessLabel']),
+  openExecs: list(raw['ExecIDs']).length,
+  mounts: list(raw['Mounts']).map((mount) => ({
+    kind: text(at(mount, 'Type')), source: text(at(mount, 'Source')), target: text(at(mount, 'Destination')),
+    readOnly: at(mount, 'RW') === false, propagation: text(at(mount, 'Propagation')),
+  })),
+});
 
 /** Every field that a specification is made of, by object, and those that hold nothing which a recreate could lose. */
 const MODELLED: Readonly<Record<string, readonly string[]>> = {

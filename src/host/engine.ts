@@ -45,9 +45,23 @@ export interface RawContainer {
   readonly raw: Observed<JsonObject>;
 }
 
+/** One image as the engine lists it, with what GET /images/ID/json and GET /images/ID/history answer. */
+export interface RawImage {
+  readonly listed: Json;
+  readonly inspect: Observed<JsonObject>;
+  readonly history: Observed<Json>;
+}
+
+/** What a manager answers to GET /swarm, /nodes and /services. */
+export interface RawSwarm {
+  readonly swarm: JsonObject;
+  readonly nodes: Observed<Json>;
+  readonly services: Observed<Json>;
+}
+
 /**
  * The reads that a scan needs, as the engine's raw JSON, and what a restart of the daemon leaves to do. Each throws EngineError;
- * `containers` only when the list itself fails.
+ * `containers` and `images` only when the list itself fails, `swarm` only when GET /swarm does.
  */
 export interface Engine {
   readonly endpoint: Endpoint;
@@ -55,9 +69,12 @@ export interface Engine {
   info(): Promise<JsonObject>;
   /** All containers, whatever their state, inspected; those that vanish meanwhile are left out. */
   containers(): Promise<readonly RawContainer[]>;
-  images(): Promise<Json>;
+  /** All images that are not parts of others, inspected; those that vanish meanwhile are left out. */
+  images(): Promise<readonly RawImage[]>;
   networks(): Promise<Json>;
   volumes(): Promise<JsonObject>;
+  /** Only a manager can answer. */
+  swarm(): Promise<RawSwarm>;
   /** Starts a container; fine when it runs. */
   startContainer(id: string): Promise<void>;
   close(): void;
@@ -84,16 +101,21 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     return value;
   };
   const expectList = (value: Json): Json[] => {
+    // Go writes null for a list that nobody put anything into, and the client hands on as bytes what is no object.
+    if (value === null || (Buffer.isBuffer(value) && value.toString('utf8', 0, 8).trim() === 'null')) return [];
     if (!Array.isArray(value)) throw notDocker(endpoint, 'the answer is no JSON list');
     return value;
   };
-  const inspectContainer = async (id: string): Promise<Observed<JsonObject> | undefined> => {
+  /** undefined: what was asked about is gone. */
+  const observe = async <T>(answer: Promise<T>): Promise<Observed<T> | undefined> => {
     try {
-      return present(expectObject(await ask((docker) => docker.getContainer(id).inspect())));
+      return present(await answer);
     } catch (error) {
       return statusOf(error) === 404 ? undefined : unreadable(messageOf(error));
     }
   };
+  const listing = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Observed<Json>> =>
+    (await observe(ask(what).then(expectList))) ?? unreadable('the engine does not know this part of its interface');
 
   return {
     endpoint,
@@ -113,15 +135,33 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
         const { Id: id, Names: names, Labels: labels } = object(entry);
         // The id becomes part of a URL path.
         if (typeof id !== 'string' || !/^[0-9a-f]{12,64}$/i.test(id)) throw notDocker(endpoint, 'a container has no id');
-        const raw = await inspectContainer(id);
+        const raw = await observe(ask((docker) => docker.getContainer(id).inspect()).then(expectObject));
         const name = texts(names)[0]?.replace(/^\//, '') ?? id.slice(0, 12);
         return raw === undefined ? [] : [{ id, name, labels: textRecord(labels), raw }];
       });
       return found.flat();
     },
-    images: async () => expectList(await ask((docker) => docker.listImages())),
+    images: async () => {
+      const listed = new Map(expectList(await ask((docker) => docker.listImages())).map((entry) => [object(entry)['Id'], entry]));
+      const found = await mapConcurrently([...listed], async ([id, entry]): Promise<RawImage[]> => {
+        // The id becomes part of a URL path.
+        if (typeof id !== 'string' || !/^(sha256:)?[0-9a-f]{12,64}$/i.test(id)) throw notDocker(endpoint, 'an image has no id');
+        const [inspect, history] = await Promise.all([
+          observe(ask((docker) => docker.getImage(id).inspect()).then(expectObject)),
+          observe(ask((docker) => docker.getImage(id).history()).then(expectList)),
+        ]);
+        return inspect === undefined || history === undefined ? [] : [{ listed: entry, inspect, history }];
+      });
+      return found.flat();
+    },
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
     volumes: async () => expectObject(await ask((docker) => docker.listVolumes())),
+    swarm: async () => {
+      const [swarm, nodes, services] = await Promise.all([
+        ask((docker) => docker.swarmInspect()).then(expectObject), listing((docker) => docker.listNodes()), listing((docker) => docker.listServices()),
+      ]);
+      return { swarm, nodes, services };
+    },
     startContainer: async (id) => {
       try {
         await ask((docker) => docker.getContainer(id).start());

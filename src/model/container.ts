@@ -9,6 +9,10 @@ export interface ContainerFacts {
   readonly unmodelled: readonly string[];
   readonly runtime: Observed<ContainerRuntime>;
   readonly owner: Owner;
+  /** Names of its processes, seen from outside (GET /containers/ID/top); missing when nobody asked. */
+  readonly processes?: Observed<readonly string[]>;
+  /** Its `docker exec` sessions that are open (ExecIDs, GET /exec/ID/json); missing when nobody asked. `user` is "" for the container's own. */
+  readonly execs?: Observed<readonly { readonly id: string; readonly privileged: boolean; readonly user: string }[]>;
 }
 
 /** Who would undo or fight a change that is made behind its back. */
@@ -24,10 +28,31 @@ export interface ContainerRuntime {
   readonly state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
   readonly pid: number;
   readonly startedAt: string;
+  /** When it was created and when it last stopped, as the engine writes it; "0001-01-01T00:00:00Z" for never. */
+  readonly createdAt?: string;
+  readonly finishedAt?: string;
   readonly health: 'starting' | 'healthy' | 'unhealthy' | 'none';
   /** Published ports in force (NetworkSettings.Ports). */
   readonly ports: readonly { readonly ip: string; readonly hostPort: number; readonly containerPort: number; readonly protocol: string }[];
   readonly networks: readonly { readonly name: string; readonly networkId: string; readonly ip: string; readonly ip6: string }[];
+  /** What inspect shows beyond that; missing in snapshots of an older harden. */
+  readonly applied?: AppliedSettings;
+}
+
+/** What the engine made of the user's choices. */
+export interface AppliedSettings {
+  /** ISO 8601, when the container was created. */
+  readonly createdAt: string;
+  /** AppArmorProfile of the last start; "" before the first one, and where nothing confines it. */
+  readonly apparmor: string;
+  /** ProcessLabel: the SELinux context; "" without SELinux. */
+  readonly processLabel: string;
+  /** How many `docker exec` sessions are open (ExecIDs). */
+  readonly openExecs: number;
+  /** Everything that is mounted, also what comes from other containers' volumes. `source` is a host path. */
+  readonly mounts: readonly {
+    readonly kind: string; readonly source: string; readonly target: string; readonly readOnly: boolean; readonly propagation: string;
+  }[];
 }
 
 /**

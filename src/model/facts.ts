@@ -1,4 +1,4 @@
-import type { ContainerFacts } from './container.ts';
+import type { ContainerFacts, Healthcheck } from './container.ts';
 import type { JsonObject, Observed, ToolStamp } from './base.ts';
 
 /**
@@ -27,6 +27,12 @@ export interface Facts {
   readonly networks: Observed<readonly NetworkFacts[]>;
   /** Names of volumes (GET /volumes); missing in a snapshot that did not ask. */
   readonly volumes?: Observed<readonly string[]>;
+  /** What only a manager of an active swarm knows; absent: this node is none. Missing in a snapshot that did not ask. */
+  readonly swarm?: Observed<SwarmFacts>;
+  /** How this node listens in its swarm (DATA/swarm/docker-state.json); absent: it is in no swarm. */
+  readonly swarmNode?: Observed<SwarmNodeFacts>;
+  /** Where DOCKER_CONTENT_TRUST is set, and to what: this process, and the files that logins read. */
+  readonly contentTrust?: Observed<readonly { readonly source: string; readonly value: string }[]>;
 }
 
 export type ServiceManager = 'systemd' | 'sysvinit' | 'none';
@@ -253,6 +259,77 @@ export interface ImageFacts {
   readonly digests: readonly string[];
   readonly createdAt: string;
   readonly sizeBytes: number;
+  /** When a tag was last put on it here (GET /images/ID/json Metadata.LastTagTime); null: never, or not said. */
+  readonly lastTaggedAt?: string | null;
+  /** What containers of it start with (GET /images/ID/json Config). */
+  readonly config?: Observed<ImageConfig>;
+  /** GET /images/ID/history, oldest first. */
+  readonly history?: Observed<readonly ImageHistoryEntry[]>;
+}
+
+export interface ImageConfig {
+  /** "", or a name or number with an optional group: what follows ":". */
+  readonly user: string;
+  /** NAME=value. Values may be secret. */
+  readonly env: readonly string[];
+  /** null: the image says nothing about health. */
+  readonly healthcheck: Healthcheck | null;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Mount points that are volumes. */
+  readonly volumes: readonly string[];
+  readonly exposed: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+}
+
+export interface ImageHistoryEntry {
+  readonly createdAt: string;
+  /** The instruction as the builder noted it; "" for what was imported. */
+  readonly createdBy: string;
+  readonly sizeBytes: number;
+  readonly comment: string;
+}
+
+/** GET /swarm, /nodes and /services. Join tokens and keys are not kept. */
+export interface SwarmFacts {
+  readonly id: string;
+  readonly createdAt: string;
+  /** Spec.CAConfig.NodeCertExpiry, nanoseconds; null: not said. */
+  readonly nodeCertExpiry: number | null;
+  /** Spec.EncryptionConfig.AutoLockManagers; null: not said. */
+  readonly autoLock: boolean | null;
+  /** The certificate at TLSInfo.TrustRoot, ISO 8601 UTC; unreadable where it cannot be parsed. */
+  readonly ca: Observed<{ readonly notBefore: string; readonly notAfter: string }>;
+  readonly rootRotationInProgress: boolean;
+  readonly nodes: Observed<readonly SwarmNode[]>;
+  readonly services: Observed<readonly SwarmService[]>;
+}
+
+export interface SwarmNode {
+  readonly id: string;
+  readonly hostname: string;
+  readonly role: string;
+  /** ready, down, disconnected, unknown. */
+  readonly state: string;
+  /** reachable, unreachable; "" for a worker. */
+  readonly reachability: string;
+}
+
+export interface SwarmService {
+  readonly id: string;
+  readonly name: string;
+  /** NAME=value. Values may be secret. */
+  readonly env: readonly string[];
+  /** Names of the swarm secrets that its tasks get. */
+  readonly secrets: readonly string[];
+}
+
+/** Addresses as `docker swarm init` and `join` were given them; "" where nothing was said. */
+export interface SwarmNodeFacts {
+  /** ADDRESS:PORT; "0.0.0.0:2377" unless said otherwise. */
+  readonly listenAddress: string;
+  readonly advertiseAddress: string;
+  readonly dataPathAddress: string;
 }
 
 export interface NetworkFacts {

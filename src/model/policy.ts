@@ -43,6 +43,32 @@ export interface Parameters {
     /** How rules are written; default by the version of auditd. */
     readonly style?: 'watch' | 'syscall';
   };
+  readonly engine?: {
+    /** Release lines ("20.10", "26.1", "25.0") that somebody supports for the owner, such as the distribution. */
+    readonly supportedReleases?: readonly string[];
+  };
+  readonly images?: {
+    /** Repositories that images may come from, with `*` for anything: "docker.io/library/*", "registry.example.com/base/*". */
+    readonly trustedSources?: readonly string[];
+    /** Images older than this count as stale. */
+    readonly maxAgeDays?: number;
+    /** Names of environment variables and build arguments that hold no secret although they sound like it. */
+    readonly publicNames?: readonly string[];
+  };
+  readonly operations?: {
+    /** How long an image may lie around without a container; 30 where nothing is said. */
+    readonly unusedImageDays?: number;
+    /** How long a stopped container may lie around; 30 where nothing is said. */
+    readonly stoppedContainerDays?: number;
+  };
+  readonly swarm?: {
+    /** How many managers the swarm is to have. */
+    readonly managers?: number;
+    /** The longest lifetime of a node's certificate. */
+    readonly certificateDays?: number;
+    /** The greatest age of the root CA's certificate. */
+    readonly rootCaDays?: number;
+  };
   /** Room for the checks of other sections. */
   readonly container?: JsonObject;
   readonly containers?: Readonly<Record<string, JsonObject>>;

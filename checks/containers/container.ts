@@ -1,0 +1,44 @@
+import type { Check, ContainerFacts, ContainerRuntime, ContainerSpec, Edition, Facts, Target, Verdict } from '../../src/model.ts';
+import { EDITIONS } from '../../src/model.ts';
+import { DAEMON, na, unknown } from '../verdict.ts';
+
+/** A container that exists: dead ones and those that are being removed start no more. */
+export interface Container {
+  readonly facts: ContainerFacts;
+  readonly spec: ContainerSpec;
+  readonly runtime: ContainerRuntime;
+  readonly target: Target;
+}
+
+/** One verdict on each container, stopped ones included; `na` when there is none, `unknown` for one that could not be inspected. */
+export function eachContainer<D>(facts: Facts, judgeContainer: (container: Container) => Verdict<D>): readonly Verdict<D>[] {
+  const { containers } = facts;
+  if (containers.status === 'unreadable') return [unknown(DAEMON, containers.reason)];
+  const verdicts = (containers.status === 'present' ? containers.value : []).flatMap((container): readonly Verdict<D>[] => {
+    const { id, name, spec, runtime } = container;
+    const target: Target = { kind: 'container', name, id };
+    if (spec.status !== 'present') return [unknown(target, spec.status === 'unreadable' ? spec.reason : 'It could not be inspected')];
+    if (runtime.status !== 'present') return [unknown(target, runtime.status === 'unreadable' ? runtime.reason : 'Its state is not known')];
+    if (runtime.value.state === 'dead' || runtime.value.state === 'removing') return [];
+    return [judgeContainer({ facts: container, spec: spec.value, runtime: runtime.value, target })];
+  });
+  return verdicts.length > 0 ? verdicts : [na(DAEMON, 'There is no container')];
+}
+
+/** Whether its processes run now (a paused or restarting one is about to go on). */
+export const isUp = ({ state }: ContainerRuntime): boolean => state === 'running' || state === 'paused' || state === 'restarting';
+
+/** The container that "container:REF" names by id or name. */
+export const referredTo = (facts: Facts, reference: string): ContainerFacts | undefined =>
+  facts.containers.status !== 'present' ? undefined
+    : facts.containers.value.find(({ id, name }) => id === reference || name === reference || (reference.length >= 12 && id.startsWith(reference)));
+
+/** Section 5 got a new first recommendation in 1.6.0, and lost one after d1.6: the numbers moved by one each time. */
+export function section5(number: number, since: Edition, apart: Check['cis'] = {}): Check['cis'] {
+  const moved = EDITIONS.indexOf('1.6.0');
+  return {
+    ...Object.fromEntries(EDITIONS.flatMap((edition, index) => index < EDITIONS.indexOf(since) ? []
+      : [[edition, `5.${index < moved ? number - 1 : number}`]])),
+    ...apart,
+  };
+}

@@ -1,0 +1,18 @@
+import type { Check } from '../../src/model.ts';
+import { check as age } from './age.ts';
+import { check as contentTrust } from './content-trust.ts';
+import { check as copyNotAdd } from './copy-not-add.ts';
+import { check as healthcheck } from './healthcheck.ts';
+import { check as noSecrets } from './no-secrets.ts';
+import { check as packagePins } from './package-pins.ts';
+import { minimal, scanned, setuid, signedArtifacts } from './reviews.ts';
+import { check as trustedBase } from './trusted-base.ts';
+import { check as updateAlone } from './update-alone.ts';
+import { check as user } from './user.ts';
+import { check as verifiedPackages } from './verified-packages.ts';
+
+/** Section 4, in the order of the newest edition; our own last. */
+export const imageChecks: readonly Check[] = [
+  user, trustedBase, minimal, scanned, contentTrust, healthcheck, updateAlone, setuid, copyNotAdd, noSecrets, verifiedPackages, signedArtifacts,
+  packagePins, age,
+];

@@ -1,0 +1,79 @@
+import type { Check, ContainerFacts, Facts, Impact, Proposal, Remediation, Risk } from '../../src/model.ts';
+import { valueOf } from '../../src/model.ts';
+import { listNames } from '../../src/daemon/containers.ts';
+import { defer, remedy } from '../remedy.ts';
+
+/** How one setting of a container is changed, for a person; each where it applies. */
+export interface Steps {
+  /** Completes "create it again …": "with --read-only". */
+  readonly run: string;
+  /** What to write for the service in a compose file: "read_only: true". */
+  readonly compose: string;
+  /** Options of `docker service update`; null: the setting is changed otherwise, as `compose` says, or services do not have it. */
+  readonly service: string | null;
+  /** Options of `docker update`, where the engine changes it while the container runs. */
+  readonly live?: string;
+}
+
+interface Advice<D> {
+  /** What a person notices of it. */
+  readonly effect: string;
+  /** "recreate" unless said otherwise. */
+  readonly impact?: Impact;
+  readonly risk?: Risk;
+  readonly steps: Steps;
+  /** What of the steps depends on what was found. */
+  readonly found?: (detail: D) => Partial<Steps>;
+  /** Why a person has to see to it. */
+  readonly because: string;
+}
+
+/** A word of a command line for a person's shell. Names come from labels, which anybody may have written. */
+const word = (text: string): string => /^[\w.@%+=:,/][\w.@%+=:,/-]*$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+const WHOSE = { nomad: 'the Nomad job', portainer: 'the stack in Portainer', systemd: 'the unit', podman: 'the compose project of Podman' } as const;
+
+function proposal({ run, compose, service, live }: Steps, container: ContainerFacts | undefined, name: string, because: string): Proposal {
+  const owner = container?.owner ?? { kind: 'none' };
+  switch (owner.kind) {
+    case 'none': {
+      const recreate = `keep what "docker inspect ${word(name)}" shows, then create it again ${run}`;
+      return defer('manual', because, live === undefined ? recreate : `docker update ${live} ${word(name)}; where it is created by a script, also ${run} there`);
+    }
+    case 'compose': {
+      const files = owner.files.length === 0 ? `the compose file of the project ${owner.project}` : listNames(owner.files);
+      const up = `docker compose up -d --no-deps --no-build --pull never ${word(owner.service)}`;
+      return defer('manual', `${because} Compose manages it: a change that is not in its file is lost with the next "up".`,
+        `in ${files}, below services: ${owner.service}: ${compose}; then, in ${owner.workingDir === '' ? 'its directory' : word(owner.workingDir)}: ${up}`);
+    }
+    case 'swarm':
+      return defer('manual', `${because} Swarm makes its tasks anew from the service.`, service === null
+        ? `in the definition of the service ${owner.service}: ${compose}; then deploy it again` : `docker service update ${service} ${word(owner.service)}`);
+    case 'kubernetes':
+      return defer('owner', `${because} Kubernetes would undo a change made here.`,
+        `change what makes the pod ${owner.pod} of the namespace ${owner.namespace}; for Docker this is ${compose}`);
+    case 'nomad':
+    case 'portainer':
+    case 'systemd':
+    case 'podman':
+      return defer('owner', `${because} Whoever manages it would undo a change made here.`, `change ${WHOSE[owner.kind]} ${owner.name}; for Docker this is ${compose}`);
+  }
+}
+
+const named = (facts: Facts, id: string): ContainerFacts | undefined => valueOf(facts.containers)?.find((container) => container.id === id);
+
+/** The remediation of a check of containers: the exact steps where the container was defined. */
+export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate', risk = 'behaviour', steps, found, because }: Advice<D>): Remediation<D> => remedy(check, {
+  mode: 'manual',
+  effect,
+  impact,
+  risk,
+  parameters: [],
+  manual: [
+    steps.live === undefined ? `docker run: create the container again ${steps.run}.` : `docker update ${steps.live} CONTAINER; docker run: ${steps.run}.`,
+    `Compose: ${steps.compose}; then docker compose up -d --no-deps --no-build --pull never SERVICE.`,
+    steps.service === null ? 'Swarm: change the definition of the service, or run the container outside the swarm.' : `Swarm: docker service update ${steps.service} SERVICE.`,
+    'A container of Kubernetes, Nomad, Portainer or a systemd unit is changed there.',
+  ].join(' '),
+  propose: ({ target, detail }, facts) => proposal({ ...steps, ...found?.(detail) }, named(facts, target.id), target.name, because),
+});

@@ -1,0 +1,117 @@
+import { check as age } from '../../checks/images/age.ts';
+import { check as contentTrust } from '../../checks/images/content-trust.ts';
+import { check as copyNotAdd } from '../../checks/images/copy-not-add.ts';
+import { check as healthcheck } from '../../checks/images/healthcheck.ts';
+import { check as noSecrets } from '../../checks/images/no-secrets.ts';
+import { check as packagePins } from '../../checks/images/package-pins.ts';
+import { minimal, scanned, setuid, signedArtifacts } from '../../checks/images/reviews.ts';
+import { check as trustedBase } from '../../checks/images/trusted-base.ts';
+import { check as updateAlone } from '../../checks/images/update-alone.ts';
+import { check as user } from '../../checks/images/user.ts';
+import { check as verifiedPackages } from '../../checks/images/verified-packages.ts';
+import type { Remediation } from '../../src/model.ts';
+import { byHand } from '../by-hand.ts';
+
+const BUILT = 'An image is changed where it is built: in its Dockerfile.';
+const REBUILD = 'Build the image again, and create its containers from the new one.';
+
+/** Section 4, in the order of its checks. */
+export const imageRemediations: readonly Remediation[] = [
+  byHand(user, {
+    effect: 'Containers of the image run as a user without rights on the host; files that it writes need that owner.',
+    why: 'Which user a program can run as is for whoever builds the image to say.',
+    steps: 'In the last stage of the Dockerfile create a user (RUN adduser --system --uid 10001 app), give it the files that it writes (COPY --chown=10001:10001), and end with '
+      + `USER 10001:10001. Ports below 1024 become higher ones. ${REBUILD} Volumes with files of root need chown once. `
+      + 'A container that overrides a good image with --user root is created again without it. Where the entrypoint gives up root by itself, waive the finding.',
+    impact: 'recreate',
+  }),
+  byHand(trustedBase, {
+    effect: 'Images come only from sources that were approved.',
+    why: 'Which sources are trusted is for the owner of the host to say.',
+    steps: 'Add the repository to images.trustedSources if it is to be trusted ("docker.io/library/*", "registry.example.com/base/*"); otherwise build from a trusted base with its digest '
+      + '(FROM debian:12@sha256:…), record it in the label org.opencontainers.image.base.name, and create the containers again.',
+    impact: 'recreate',
+    parameters: [{ name: 'images.trustedSources', description: 'Repositories that images may come from; * stands for anything', example: '["docker.io/library/*"]' }],
+  }),
+  byHand(minimal, {
+    effect: 'Images hold what their program needs and nothing else.',
+    why: 'Which packages a program needs is for whoever builds the image to say.',
+    steps: 'List what is in the image (docker run --rm --network none --entrypoint dpkg-query IMAGE -W, or apk info). Build in one stage and copy the result into a slim or distroless one; '
+      + `install with --no-install-recommends. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(scanned, {
+    effect: 'Known flaws in images are found and fixed.',
+    why: 'harden has no database of flaws.',
+    steps: `Scan each image with a scanner (trivy image IMAGE, grype IMAGE), raise the base image and the packages with fixes. ${REBUILD} Repeat on a schedule.`,
+    impact: 'recreate',
+  }),
+  byHand(contentTrust, {
+    effect: 'Pulls of images work again, and are pinned by digest where that matters.',
+    why: 'The variable stands in files of people\'s logins, and what it was to protect needs another means.',
+    steps: 'Remove DOCKER_CONTENT_TRUST from the named file, and log in again. Docker retired content trust: pin images by digest instead (docker buildx imagetools inspect NAME:TAG shows it; '
+      + 'image: NAME:TAG@sha256:… in Compose, FROM NAME:TAG@sha256:… in Dockerfiles), or verify signatures with cosign or notation before deploying.',
+    risk: 'safe',
+  }),
+  byHand(healthcheck, {
+    effect: 'The engine notices when the program hangs.',
+    why: 'How a program shows that it works is for whoever builds the image to say.',
+    steps: `Add HEALTHCHECK --interval=30s --timeout=5s --retries=3 CMD … to the Dockerfile, with a command that is in the image (not curl just for this). ${REBUILD} `
+      + 'For images of others, set it where the container is created (--health-cmd, healthcheck: in Compose) and waive the finding.',
+    impact: 'recreate',
+  }),
+  byHand(updateAlone, {
+    effect: 'Every build installs from an index of the same moment.',
+    why: BUILT,
+    steps: `Join the fetching of the index with the installation: RUN apt-get update && apt-get install -y --no-install-recommends PACKAGE=VERSION && rm -rf /var/lib/apt/lists/*. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(setuid, {
+    effect: 'Fewer programs in the image change their user.',
+    why: 'Which of the files are needed is for whoever builds the image to say.',
+    steps: 'List them (docker create --name look IMAGE; docker export look | tar -tvf - | grep -E "^-..s|^-.....s"; docker rm look), then add to the Dockerfile '
+      + `RUN find / -xdev -perm /6000 -type f -exec chmod a-s {} +, with exceptions for what is needed (ping, su and sudo lose their rights). ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(copyNotAdd, {
+    effect: 'Only files of the build context come into the image as they are.',
+    why: BUILT,
+    steps: 'Write COPY for files. For a download use RUN with curl, a checksum and the removal of the archive in one instruction, or ADD --checksum=sha256:…; for an archive of your own unpack it in '
+      + `an earlier stage. Where ADD is meant, or comes with a base image of others, waive the finding. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(noSecrets, {
+    effect: 'Secrets are given to containers when they start, and are not in the image.',
+    why: 'A secret that was in an image is known, and has to be replaced where it is used.',
+    steps: 'Replace the secret where it is valid: everybody who could pull the image may have it. For builds use RUN --mount=type=secret; at run time give a file (NAME_FILE, Compose or swarm secrets). '
+      + `${REBUILD} Remove the old image here and from registries. If a name only sounds like a secret, add it to images.publicNames.`,
+    impact: 'recreate',
+    parameters: [{ name: 'images.publicNames', description: 'Names of variables and build arguments that hold no secret', example: '[PASSWORD_HASH_ROUNDS]' }],
+  }),
+  byHand(verifiedPackages, {
+    effect: 'What is installed is what its publisher signed.',
+    why: BUILT,
+    steps: 'Remove the switch. Install the publisher\'s key (signed-by= of apt, gpgkey= of dnf); for a download write it to a file, check its sha256 or its signature, and only then run it; '
+      + `add a missing CA certificate instead of switching the check off. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(signedArtifacts, {
+    effect: 'Only images with a valid signature are deployed.',
+    why: 'Signatures are verified before an image gets to this host.',
+    steps: 'Sign images when they are built (cosign sign, notation sign), and verify them where they are deployed (cosign verify --key … IMAGE@sha256:…) before docker pull; deploy by digest.',
+  }),
+  byHand(packagePins, {
+    effect: 'Two builds of one Dockerfile give the same packages.',
+    why: BUILT,
+    steps: 'Name versions (apt-get install curl=7.88.1-10+deb12u8, apk add curl=~8.9, pip install requests==2.32.3), and raise them when fixes come out; or build against a snapshot of the '
+      + `distribution's archive. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(age, {
+    effect: 'Images carry the fixes of their packages.',
+    why: 'An image gets younger only where it is built.',
+    steps: 'Build the image again with docker build --pull --no-cache, or pull its current release; then create its containers again. images.maxAgeDays says how old an image may be.',
+    impact: 'recreate',
+    parameters: [{ name: 'images.maxAgeDays', description: 'Days after which an image counts as stale', example: '90' }],
+  }),
+];

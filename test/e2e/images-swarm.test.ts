@@ -1,0 +1,117 @@
+/** Images, stopped containers and a swarm on a real engine: what is bad is a WARN, what is good a PASS, and no secret is shown. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bed, skipReason, titled, type SystemdHost } from './host.ts';
+import { harden, outcomes, plan, scan, type ScanDocument } from './support.ts';
+
+const SECRET = 'hunter2-very-secret';
+
+const BAD = `FROM busybox:latest
+ARG NPM_TOKEN
+ADD Dockerfile /copy
+ENV ADDR=1 DB_PASSWORD="${SECRET} and more"
+RUN printf '#!/bin/sh\\n' > /bin/apt-get && chmod +x /bin/apt-get
+RUN apt-get update
+RUN apt-get install -y curl && wget -qO- http://127.0.0.1:1/install | sh
+HEALTHCHECK NONE
+USER 0:0
+`;
+const GOOD = `FROM busybox:latest
+COPY Dockerfile /copy
+ENV ADDR=1 DB_PASSWORD_FILE=/run/secrets/db
+RUN printf '#!/bin/sh\\n' > /bin/apt-get && chmod +x /bin/apt-get
+RUN apt-get update && apt-get install -y curl=7.88.1
+HEALTHCHECK CMD true
+LABEL org.opencontainers.image.base.name=busybox:latest
+USER 1000:1000
+`;
+
+const BUILD_CHECKS = ['image.user', 'image.healthcheck', 'image.update-alone', 'image.copy-not-add', 'image.no-secrets', 'image.verified-packages', 'image.package-pins'];
+
+describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and swarm', 'systemd'), () => {
+  let host: SystemdHost;
+  const imageId = async (name: string): Promise<string> => (await host.exec(['docker', 'image', 'inspect', '-f', '{{.Id}}', name], { check: true })).stdout.trim();
+  const build = async (name: string, dockerfile: string, ...args: string[]): Promise<string> => {
+    await host.writeFile(`/tmp/${name}/Dockerfile`, dockerfile);
+    await host.exec(['docker', 'build', '-t', `${name}:1`, ...args, `/tmp/${name}`], { check: true });
+    return imageId(`${name}:1`);
+  };
+  const verdictsOf = (document: ScanDocument, target: string): Record<string, string | undefined> =>
+    Object.fromEntries(document.results.map(({ check, findings }) => [check, findings.find((finding) => finding.target.id === target)?.outcome]));
+
+  beforeAll(async () => {
+    host = await bed.systemdHost({ name: 'images', suite: 'bookworm' });
+    await host.loadBusybox();
+  });
+  afterAll(() => host.down());
+
+  test('a bad image warns where a good one passes, and an imported one says nothing of how it was made', async () => {
+    const [bad, good] = [await build('bad', BAD, '--build-arg', `NPM_TOKEN=${SECRET}`), await build('good', GOOD)];
+    const document = await scan(host, ...BUILD_CHECKS.flatMap((check) => ['-c', check]));
+    expect(verdictsOf(document, bad)).toEqual(Object.fromEntries(BUILD_CHECKS.map((check) => [check, 'warn'])));
+    expect(verdictsOf(document, good)).toEqual(Object.fromEntries(BUILD_CHECKS.map((check) => [check, 'pass'])));
+    expect(verdictsOf(document, await imageId('busybox:latest'))).toMatchObject({ 'image.user': 'warn', 'image.update-alone': 'manual', 'image.no-secrets': 'pass' });
+    const message = document.results.find(({ check }) => check === 'image.no-secrets')?.findings.find(({ target }) => target.id === bad)?.message;
+    expect(message).toContain('DB_PASSWORD in ENV');
+    expect(message).toContain('NPM_TOKEN in RUN');
+  });
+
+  test('no document holds the secret', async () => {
+    for (const args of [['scan', '--format', 'json'], ['plan', '--format', 'json'], ['scan'], ['collect', '-o', '/tmp/facts.json']]) {
+      const { stdout, stderr } = await harden(host, args);
+      expect(stdout + stderr, args.join(' ')).not.toContain(SECRET);
+    }
+    expect(await host.readFile('/tmp/facts.json')).not.toContain(SECRET);
+  });
+
+  test('every WARN of an image is deferred with its steps', async () => {
+    const { deferred, summary } = await plan(host, '-c', 'image');
+    expect(deferred).toHaveLength(summary.warns);
+    expect(new Set(deferred.map(({ reason }) => reason))).toEqual(new Set(['manual']));
+  });
+
+  test('sources and ages follow the policy', async () => {
+    const ids = [await imageId('good:1'), await imageId('bad:1')];
+    const trusting = await scan(host, '-c', 'image.trusted-base', '--set', 'images.trustedSources=["docker.io/library/*"]');
+    expect(ids.map((id) => verdictsOf(trusting, id)['image.trusted-base'])).toEqual(['pass', 'manual']);
+    const strict = await scan(host, '-c', 'image.trusted-base', '--set', 'images.trustedSources=["quay.io/*"]');
+    expect(outcomes(strict)).toEqual({ 'image.trusted-base': 'warn' });
+    expect(outcomes(await scan(host, '-c', 'image.age', '--set', 'images.maxAgeDays=1'))).toEqual({ 'image.age': 'pass' });
+  });
+
+  test('an engine whose line ended warns, unless the policy names the line; content trust warns where it is on', async () => {
+    expect(outcomes(await scan(host, '-c', '1.2.2'))).toEqual({ 'host.docker-version': 'warn' });
+    expect(outcomes(await scan(host, '-c', '1.2.2', '--set', 'engine.supportedReleases=["20.10"]'))).toEqual({ 'host.docker-version': 'pass' });
+    expect(outcomes(await scan(host, '-c', '4.5'))).toEqual({ 'image.content-trust': 'pass' });
+    await host.writeFile('/etc/environment', 'export DOCKER_CONTENT_TRUST="1"\n');
+    expect(outcomes(await scan(host, '-c', '4.5'))).toEqual({ 'image.content-trust': 'warn' });
+  });
+
+  test('leftovers are judged by their age', async () => {
+    await host.exec(['docker', 'create', '--name', 'never', 'good:1'], { check: true });
+    expect(outcomes(await scan(host, '-c', '6.1,6.2'))).toEqual({ 'operations.image-sprawl': 'pass', 'operations.container-sprawl': 'pass' });
+  });
+
+  test('a swarm as docker makes it warns, and what can be set right passes', async () => {
+    const swarm = async (...args: string[]): Promise<Record<string, string>> => outcomes(await scan(host, '-c', '7', ...args));
+    expect(new Set(Object.values(await swarm()))).toEqual(new Set(['na']));
+    await host.exec('docker swarm init --advertise-addr 127.0.0.1', { check: true });
+    await host.exec(['docker', 'service', 'create', '--detach', '--no-resolve-image', '--name', 'leaky', '--env', `API_TOKEN=${SECRET}`, 'busybox:latest', 'sleep', '1000'], { check: true });
+    expect(await swarm('--set', 'swarm.rootCaDays=1')).toEqual({
+      'swarm.managers': 'pass', 'swarm.listen-addr': 'warn', 'swarm.overlay-encryption': 'warn', 'swarm.secrets': 'warn', 'swarm.autolock': 'warn', 'swarm.autolock-rotate': 'na',
+      'swarm.node-cert-expiry': 'warn', 'swarm.ca-rotate': 'pass', 'swarm.data-path': 'warn',
+    });
+    await host.exec('docker service rm leaky && docker swarm update --cert-expiry 720h --autolock=true', { check: true });
+    await host.exec('docker network create -d overlay --opt encrypted safe', { check: true });
+    await host.exec(['docker', 'service', 'create', '--detach', '--no-resolve-image', '--name', 'tight', '--env', 'API_TOKEN_FILE=/run/secrets/t', 'busybox:latest', 'sleep', '1000'], { check: true });
+    const document = await scan(host, '-c', '7');
+    expect(outcomes(document)).toMatchObject({
+      'swarm.secrets': 'pass', 'swarm.autolock': 'pass', 'swarm.autolock-rotate': 'manual', 'swarm.node-cert-expiry': 'pass', 'swarm.ca-rotate': 'manual',
+    });
+    const networks = document.results.find(({ check }) => check === 'swarm.overlay-encryption')?.findings ?? [];
+    expect(networks.map(({ outcome }) => outcome).sort()).toEqual(['pass', 'warn']);
+    expect(outcomes(await scan(host, '-c', '7.1', '--set', 'swarm.managers=3'))).toEqual({ 'swarm.managers': 'warn' });
+    await host.exec('docker swarm leave --force', { check: true });
+    await host.exec('docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --data-path-addr 127.0.0.2', { check: true });
+    expect(await swarm()).toMatchObject({ 'swarm.listen-addr': 'pass' });
+  });
+});
