@@ -44,6 +44,18 @@ const check = (baseline: HealthBaseline, after: Facts, samePids = true, timeoutM
   checkHealth(baseline, () => Promise.resolve(after), host, { samePids, timeoutMs });
 
 describe('takeBaseline', () => {
+  it('leaves tasks and networks to a swarm that there is, and believes no label where there is none', async () => {
+    const task: ContainerFacts = { ...container('web.1'), owner: { kind: 'swarm', service: 'web', task: 'web.1.x' } };
+    const facts = factsOf([task, container('plain')], [network('mesh', { driver: 'overlay', scope: 'swarm' }), network('own')]);
+    const info = valueOf(facts.engine.info);
+    if (info === undefined) throw new Error('the recorded host has no /info');
+    const inSwarm: Facts = { ...facts, engine: { ...facts.engine, info: present({ ...info, swarm: { ...info.swarm, state: 'active' } }) } };
+    const names = async (seen: Facts): Promise<string[]> => (await takeBaseline(seen, host)).containers.map(({ name }) => name);
+    expect(await names(inSwarm)).toEqual(['plain']);
+    expect(await names(facts)).toEqual(['web.1', 'plain']);
+    expect((await takeBaseline(inSwarm, host)).networks.map(({ name }) => name)).toEqual(['own']);
+  });
+
   it('keeps what is up, which interfaces are there, and the published TCP ports that answer', async () => {
     const web = await listen(() => undefined);
     const proxy = await listen((socket) => socket.end());
