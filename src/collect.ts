@@ -4,8 +4,8 @@ import { configFlag, describeDaemon, otherSockets, parseProperties, readConfig, 
 import {
   parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
 } from './collect/engine-api.ts';
-import { readAccounts, readHost } from './collect/host.ts';
-import { DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
+import { readAccessLists, readAccounts, readHost } from './collect/host.ts';
+import { CONTAINERD_SOCKETS, DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
 import { Round } from './collect/round.ts';
 import type { Answer } from './collect/round.ts';
 import { parseInspect } from './container/from-inspect.ts';
@@ -74,6 +74,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   const audit = declareAudit(first);
   const files = new Files();
   files.need(first, [...STAT_PATHS, ...auditStatPaths, ...MANAGED_PATHS, ...(endpoint.socketPath === null ? [] : [endpoint.socketPath])]);
+  const accessLists = readAccessLists(first, [...new Set([...CONTAINERD_SOCKETS, ...(endpoint.socketPath === null ? [] : [endpoint.socketPath])])]);
   const managed = textsOf(first, MANAGED_PATHS);
   const environment = textsOf(first, ENVIRONMENT_FILES);
   const logins = textsOf(first, LOGIN_FILES);
@@ -138,7 +139,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     ...facts,
     host: { hostname: valueOf(hostname) ?? valueOf(machine)?.hostname ?? '', architecture: valueOf(machine)?.architecture ?? '', ...local },
     daemon,
-    files: files.answers(),
+    files: files.answers(accessLists()),
     registryCerts: certs(),
     managed: Object.fromEntries([...managed(), ...ownDropIn()]),
     audit: auditFacts,
@@ -176,8 +177,9 @@ class Files {
     return [...this.asked.keys()].sort();
   }
 
-  answers(): Record<string, Observed<FileStat>> {
-    return Object.fromEntries([...this.asked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, answer]) => [path, answer()]));
+  answers(withAcl: ReadonlySet<string>): Record<string, Observed<FileStat>> {
+    return Object.fromEntries([...this.asked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, answer]) =>
+      [path, withAcl.has(path) ? mapObserved(answer(), (stat) => ({ ...stat, hasAcl: true })) : answer()]));
   }
 }
 

@@ -153,7 +153,7 @@ describe.each([
     expect(requests.filter((request, index) => requests.indexOf(request) !== index)).toEqual([]);
     expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual([]);
     expect(asked).toHaveLength(6 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
-    expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(7);
+    expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(8);
   });
 
   it('is plain JSON, and comes back from a snapshot as it was', async () => {
@@ -239,6 +239,13 @@ describe('proof that the engine is this host\'s', () => {
     const facts = await systemctlSays((stdout) => stdout + other('docker-tcp.socket', 'active', 'disabled', 'docker.service') + other('later.socket', 'inactive', 'enabled', 'docker.service')
       + other('off.socket', 'inactive', 'disabled', 'docker.service') + other('web.socket', 'active', 'enabled', 'web.service'));
     expect(facts.daemon.otherSockets).toEqual(present([{ name: 'docker-tcp.socket', listen: ['[::]:2375'] }, { name: 'later.socket', listen: ['[::]:2375'] }]));
+  });
+
+  it('sees an access control list on a socket', async () => {
+    const facts = await withOwner(present(owner), (request) => request.kind === 'tool' && request.tool === 'ls'
+      ? present({ code: 0, stdout: 'srw-rw----+ 1 root root 0 Nov 22 04:25 /run/containerd/containerd.sock\nsrw-rw---- 1 root docker 0 Nov 22 04:25 /var/run/docker.sock\n', stderr: '' }) : undefined);
+    expect(facts.files['/run/containerd/containerd.sock']).toMatchObject({ value: { hasAcl: true } });
+    expect(Object.entries(facts.files).filter(([, stat]) => valueOf(stat)?.hasAcl === true)).toHaveLength(1);
   });
 
   it('takes no unit for known that changed after systemd read it', async () => {

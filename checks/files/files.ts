@@ -1,7 +1,8 @@
+import { CONTAINERD_SOCKETS } from '../../src/collect/paths.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Edition, Facts, FileStat, Observed, Severity, Target, Verdict } from '../../src/model.ts';
 import { EDITIONS, mapObserved, present, statOf, unreadable, valueOf } from '../../src/model.ts';
-import { fileTarget, judge, na, pass, unknown, warn } from '../verdict.ts';
+import { fileTarget, judge, manual, na, pass, unknown, warn } from '../verdict.ts';
 
 /** What would make a mode right; null: nothing to do there. */
 export interface ModeDetail {
@@ -52,8 +53,6 @@ function numbered(number: string, since: Edition, apart: Check['cis'] = {}): Che
 
 const REGISTRY_CERTS = '/etc/docker/certs.d';
 const DOCKER_SOCK = '/var/run/docker.sock';
-/** The host's containerd, and the one that dockerd starts for itself. */
-const CONTAINERD_SOCKETS = ['/run/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock'];
 /** Where a unit file is when no running systemd can be asked for it. */
 const unitFiles = (unit: string): readonly string[] => [`/etc/systemd/system/${unit}`, `/lib/systemd/system/${unit}`];
 
@@ -263,7 +262,10 @@ function modeCheck(row: Row): Check<ModeDetail> {
       const now = wrongNow ? stat.mode & max : null;
       const tooMuch = `${place} has mode ${octal(stat.mode)}, which allows more than ${octal(max)}`;
       const fine = `${place} has mode ${octal(stat.mode)}`;
-      if (!isEngineSocket) return wrongNow ? warn(target, tooMuch, { path, now, next: null }) : pass(target, fine);
+      // The group bits are the mask of the list: without them it grants nothing.
+      const listed = stat.hasAcl === true && (stat.mode & 0o070) !== 0
+        ? manual(target, `${fine}, and an access control list, which may let others connect: see getfacl ${path}`) : null;
+      if (!isEngineSocket) return wrongNow ? warn(target, tooMuch, { path, now, next: null }) : listed ?? pass(target, fine);
 
       const following = nextSocket(facts, path, stat);
       const next = valueOf(following);
@@ -271,7 +273,7 @@ function modeCheck(row: Row): Check<ModeDetail> {
       const detail: ModeDetail = { path, now, next: wrongNext ? next.mode & max : null };
       if (wrongNow) return warn(target, tooMuch, detail);
       if (wrongNext) return warn(target, `${fine}, but docker.socket will make it ${octal(next.mode)} at its next start`, detail);
-      return following.status === 'unreadable' ? unknown(target, following.reason) : pass(target, `${fine}, and keeps it at the next start`);
+      return following.status === 'unreadable' ? unknown(target, following.reason) : listed ?? pass(target, `${fine}, and keeps it at the next start`);
     }),
   };
 }

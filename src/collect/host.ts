@@ -93,6 +93,15 @@ function hasGlobalIpv6(inet6: Observed<string>): Observed<boolean> {
   }));
 }
 
+/** Those of the paths that have an access control list: ls(1) marks them with a "+" behind the mode. One process. */
+export function readAccessLists(round: Round, paths: readonly string[]): () => ReadonlySet<string> {
+  const ls = round.need({ kind: 'tool', tool: 'ls', args: ['-ldL', '--', ...paths] });
+  return () => {
+    const lines = (valueOf(ls())?.stdout ?? '').split('\n').filter((line) => line[10] === '+');
+    return new Set(paths.filter((path) => lines.some((line) => line.endsWith(` ${path}`))));
+  };
+}
+
 /**
  * Accounts as the name service knows them. A directory that does not enumerate still answers for the group that counts, so `docker` is
  * asked for by name as well. Without getent(1), the files are all there is.

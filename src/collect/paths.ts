@@ -23,6 +23,9 @@ export const STAT_PATHS: readonly string[] = [
 /** Files with arguments of the daemon that init scripts, and units by way of EnvironmentFile=, read. */
 export const ENVIRONMENT_FILES: readonly string[] = ['/etc/default/docker', '/etc/sysconfig/docker'];
 
+/** The host's containerd, and the one that dockerd starts for itself. */
+export const CONTAINERD_SOCKETS: readonly string[] = ['/run/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock'];
+
 /** dockerd(8), --config-file. */
 export const DEFAULT_CONFIG_PATH = '/etc/docker/daemon.json';
 

@@ -192,6 +192,8 @@ export interface FileStat {
   readonly linksChangedMs?: number;
   /** The path itself is a symbolic link; links among its directories (/var/run, /lib) are none. */
   readonly isLink?: true;
+  /** An access control list (acl(5)) lets in others than owner, group and mode say. Looked at for sockets only: elsewhere the group bits show it. */
+  readonly hasAcl?: true;
 }
 
 export interface AccountFacts {
