@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix';
 import { auditFileRequests, auditParentPaths, auditRequests, auditStatPaths, layerDirectories, parseAudit } from './collect/audit.ts';
-import { configFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
+import { configFlag, containerdFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
 import {
   parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
 } from './collect/engine-api.ts';
@@ -102,7 +102,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   const units = valueOf(local.serviceManager) === 'systemd' ? readUnits(second, serving.unit) : () => absent;
   const certs = second.need({ kind: 'list', path: serving.registryCerts, depth: 3 });
   const ruleTexts = audit.texts(second);
-  files.need(second, [...serving.owner.argv.slice(0, 1), serving.configPath, dirname(serving.configPath), serving.registryCerts]);
+  files.need(second, [...serving.owner.argv.slice(0, 1), containerdFlag(serving.owner.argv) ?? '', serving.configPath, dirname(serving.configPath), serving.registryCerts]);
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
   const inSwarm = info !== undefined && !['', 'inactive'].includes(info.swarm.state);
   const swarmState = inSwarm ? second.text(`${info.dockerRootDir}/swarm/docker-state.json`) : undefined;

@@ -2,6 +2,7 @@ import { CONTAINERD_SOCKETS } from '../../src/collect/paths.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Edition, Facts, FileStat, Observed, Severity, Target, Verdict } from '../../src/model.ts';
 import { EDITIONS, mapObserved, present, statOf, unreadable, valueOf } from '../../src/model.ts';
+import { containerdSockets } from '../containerd-sockets.ts';
 import { fileTarget, judge, manual, na, pass, unknown, warn } from '../verdict.ts';
 
 /** What would make a mode right; null: nothing to do there. */
@@ -58,8 +59,9 @@ const unitFiles = (unit: string): readonly string[] => [`/etc/systemd/system/${u
 
 const fixed = (...paths: readonly string[]) => (): Observed<readonly string[]> => present(paths);
 
-const fragment = (unit: Observed<{ readonly fragmentPath: string }>, name: string): Observed<readonly string[]> =>
-  unit.status === 'absent' ? present(unitFiles(name)) : mapObserved(unit, ({ fragmentPath }) => fragmentPath === '' ? [] : [fragmentPath]);
+/** A unit's own file and its drop-ins: each can change all of it. */
+const unitSources = (unit: Observed<{ readonly fragmentPath: string; readonly dropInPaths: readonly string[] }>, name: string): Observed<readonly string[]> =>
+  unit.status === 'absent' ? present(unitFiles(name)) : mapObserved(unit, ({ fragmentPath, dropInPaths }) => [fragmentPath, ...dropInPaths].filter((path) => path !== ''));
 
 /** What dockerd looks for in the directory of the docker client's configuration, when TLS is on and no path is given. */
 const TLS_DEFAULTS = { tlscacert: '.docker/ca.pem', tlscert: '.docker/cert.pem', tlskey: '.docker/key.pem' } as const;
@@ -91,14 +93,14 @@ const ROOT_EQUIVALENT = 'Whoever can connect can start a privileged container, a
 const ROWS: readonly Row[] = [
   {
     slug: 'docker-service', name: 'docker.service', owners: 'root', maxMode: 0o644, severity: 'medium', level: 1,
-    rationale: FILE_CONTROLS_DAEMON, evidence: "the unit's FragmentPath",
-    paths: ({ daemon }) => fragment(daemon.unit, 'docker.service'), none: 'The unit of the daemon has no file',
+    rationale: FILE_CONTROLS_DAEMON, evidence: "the unit's FragmentPath and DropInPaths",
+    paths: ({ daemon }) => unitSources(daemon.unit, 'docker.service'), none: 'The unit of the daemon has no file',
     cis: { owner: numbered('3.1', 'd1.6'), mode: numbered('3.2', 'd1.6') },
   },
   {
     slug: 'docker-socket-unit', name: 'docker.socket', owners: 'root', maxMode: 0o644, severity: 'medium', level: 1,
-    rationale: 'The unit decides who may connect to the API socket.', evidence: "the unit's FragmentPath",
-    paths: ({ daemon }) => fragment(daemon.socketUnit, 'docker.socket'), none: 'docker.socket has no file',
+    rationale: 'The unit decides who may connect to the API socket.', evidence: "the unit's FragmentPath and DropInPaths",
+    paths: ({ daemon }) => unitSources(daemon.socketUnit, 'docker.socket'), none: 'docker.socket has no file',
     cis: { owner: numbered('3.3', 'd1.11', { 'd1.6': '3.5' }), mode: numbered('3.4', 'd1.11', { 'd1.6': '3.6' }) },
   },
   {
@@ -165,8 +167,8 @@ const ROWS: readonly Row[] = [
   },
   {
     slug: 'containerd-sock', name: 'containerd socket', owners: 'root', maxMode: 0o660, severity: 'high', level: 1,
-    rationale: ROOT_EQUIVALENT, evidence: CONTAINERD_SOCKETS.join(' or '),
-    paths: fixed(...CONTAINERD_SOCKETS), none: 'There is no containerd socket',
+    rationale: ROOT_EQUIVALENT, evidence: `${CONTAINERD_SOCKETS.join(' or ')}, and what --containerd of the running daemon names`,
+    paths: containerdSockets, none: 'There is no containerd socket',
     cis: { owner: numbered('3.23', '1.3.1'), mode: numbered('3.24', '1.3.1') },
   },
   ...([
@@ -211,7 +213,8 @@ function judgePaths<D>(row: Row, facts: Facts, judgeStat: (target: Target, path:
   return judge(target, row.paths(facts), (paths) => {
     const verdicts = paths.flatMap((path) => judge<FileStat, D>(
       fileTarget(path), statOf(facts, path) ?? unreadable(`${path} was not looked at`),
-      (stat) => [judgeStat(fileTarget(path), path, stat)],
+      // A drop-in that is masked is a link to /dev/null.
+      (stat) => stat.realPath === '/dev/null' ? [] : [judgeStat(fileTarget(path), path, stat)],
       () => [na(fileTarget(path), `${path} does not exist`)],
     ));
     const applicable = verdicts.filter(({ outcome }) => outcome !== 'na');

@@ -3,6 +3,7 @@ import { coverage } from '../../src/audit/coverage.ts';
 import type { Check, Facts, Observed, Severity, Target, Verdict } from '../../src/model.ts';
 import { mapObserved, present, statOf, unreadable, valueOf } from '../../src/model.ts';
 
+import { containerdSockets } from '../containerd-sockets.ts';
 import { na, pass, pendingWarn, unknown, warn } from '../verdict.ts';
 
 /** What the remediation needs of a path that is not audited. */
@@ -87,7 +88,7 @@ const rows: readonly Row[] = [
     cis: { 'd1.6': '1.12', 'd1.11': '1.10', 'd1.12': '1.10', 'd1.13': '1.8', 'ce1.1.0': '1.8', '1.2.0': '1.2.6', '1.3.1': '1.1.7', '1.4.0': '1.1.7', '1.5.0': '1.1.7', '1.6.0': '1.1.7', '1.7.0': '1.1.7', '1.8.0': '1.1.7' },
   },
   {
-    id: 'audit.containerd-sock', what: 'the socket of containerd', where: at('/run/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock'), type: 'file', perms: 'wa', severity: 'low', level: 2,
+    id: 'audit.containerd-sock', what: 'the socket of containerd', where: containerdSockets, type: 'file', perms: 'wa', severity: 'low', level: 2,
     why: 'The socket gives control over all containers, past the daemon.',
     cis: { '1.3.1': '1.1.8', '1.4.0': '1.1.8', '1.5.0': '1.1.8', '1.6.0': '1.1.8', '1.7.0': '1.1.8', '1.8.0': '1.1.8' },
   },

@@ -220,6 +220,13 @@ export function tlsPaths({ owner, configPath }: Serving, config: Observed<Config
   return [...named.filter((path) => typeof path === 'string' && path.startsWith('/')), ...defaults, dirname(configPath)] as string[];
 }
 
+/** The socket of containerd that a daemon was told with --containerd. */
+export function containerdFlag(argv: readonly string[]): string | undefined {
+  const path = flagValue(parseDaemonFlags(argv.slice(1)), 'containerd');
+  const plain = typeof path === 'string' ? path.replace(/^unix:\/\//, '') : '';
+  return plain.startsWith('/') ? plain : undefined;
+}
+
 /** daemon.json, for a daemon that reads one. */
 export function readConfig(round: Round, { podman, configPath }: Serving, parse: (raw: string) => ConfigFile): () => Observed<ConfigFile> {
   if (podman) return () => unreadable('Podman has no daemon.json');
