@@ -95,7 +95,7 @@ describe.skipIf(skipReason('audit') !== null)(titled('an audit host', 'audit'), 
   test('loads rules again at boot, before containerd is there', async () => {
     expect(await host.rebootRules()).toMatchObject({ code: 0 });
     expect((await host.exec(['auditctl', '-l'])).stdout).toBe(`${rule}\n`);
-    expect(await host.exec('ls /run')).toMatchObject({ stdout: 'lock\n' });
+    expect((await host.exec('ls /run')).stdout).not.toMatch(/containerd|docker/);
     await host.startEngine();
   });
 
