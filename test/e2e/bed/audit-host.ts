@@ -51,7 +51,8 @@ while [ "$1" != -- ]; do
 done
 shift
 while [ $# -gt 0 ]; do
-  [ -e ".$2" ] || { mkdir -p "$(dirname ".$2")"; : >".$2"; }
+  if [ -d "$1" ]; then mkdir -p ".$2"
+  elif [ ! -e ".$2" ]; then mkdir -p "$(dirname ".$2")"; : >".$2"; fi
   mount --bind "$1" ".$2"
   mount -o remount,bind,ro ".$2"
   shift 2

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 
-/** The checkout under test; every host sees it read-only at /opt/harden. */
+/** The checkout under test; every host sees what it ships, read-only, below /opt/harden. */
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
 
 export const CACHE = process.env['HARDEN_E2E_CACHE'] ?? '/var/cache/docker-harden-e2e';

@@ -77,11 +77,14 @@ async function finishRoot(root: string): Promise<void> {
   for (const unit of MASKED_UNITS) await symlink('/dev/null', join(root, 'etc/systemd/system', unit));
 }
 
+/** What the package ships, with what it runs on. Mounted one by one: the checkout itself may be closed to other users, and hosts have some. */
+const SHIPPED = ['dist', 'docs', 'fixtures', 'node_modules', 'package.json', 'schemas'];
+
 /** What a host on this root mounts from the machine that runs the tests. */
 export async function hostMounts(root: Root): Promise<Mount[]> {
   const node = realpathSync(process.execPath);
   const mounts = [
-    { source: REPOSITORY, target: '/opt/harden' },
+    ...SHIPPED.map((name) => ({ source: join(REPOSITORY, name), target: `/opt/harden/${name}` })),
     { source: node, target: '/usr/local/bin/node' },
   ];
   for (const [, library] of (await output(['ldd', node])).matchAll(/=> (\/\S+)/g)) {
