@@ -16,7 +16,7 @@ import { textsOnTheWay } from './daemon.ts';
 import { daemonOf, oneSpelling, runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
-import { undo } from './undo.ts';
+import { isAsBefore, undo } from './undo.ts';
 
 /** What a rollback will do, to be shown before the confirmation. */
 export interface RollbackPlan {
@@ -155,10 +155,6 @@ const matches = (now: FileSnapshot | null, after: JsonObject): boolean =>
   now !== null && now.mode === after.mode && now.uid === after.uid && now.gid === after.gid
   && (after.sha256 === null || (now.content !== null && digest(now.content) === after.sha256));
 
-const equals = (now: FileSnapshot | null, before: FileSnapshot | null): boolean =>
-  now === null || before === null ? now === before
-    : now.mode === before.mode && now.uid === before.uid && now.gid === before.gid && (before.content === null || now.content?.equals(before.content) === true);
-
 /** True when the run itself, or a rollback of it, was stopped on its way back: daemon.json may then hold what only that way needs. */
 async function wasOnTheWay(session: Session, run: RunRecord): Promise<boolean> {
   if (!run.closed || run.result?.result === 'failed') return true;
@@ -182,7 +178,7 @@ async function refuseTouched(session: Session, run: RunRecord, effects: Journall
     const now = await session.writer.snapshot(path);
     const { restart, reload } = textsOnTheWay(path === effects.configPath ? before : null, effects.wayBack);
     const isOurs = onTheWay && path === effects.configPath && [restart, reload].includes(now?.content?.toString('utf8') ?? '');
-    if (!isOurs && !matches(now, state) && !equals(now, before)) touched.push(path);
+    if (!isOurs && !matches(now, state) && !isAsBefore(now, before)) touched.push(path);
   }
   if (touched.length > 0) {
     throw new UsageError(`Run ${run.runId} cannot be rolled back: changed since by a later run or by hand: ${touched.join(', ')}. Nothing was done. Roll back the later run first, or restore by hand from ${session.stateDir}/runs/${run.runId}/backups.`);

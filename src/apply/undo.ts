@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { messageOf } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import type { FileSnapshot } from '../host/port.ts';
 import type { RestartMethod } from '../plan/restart.ts';
@@ -34,9 +35,10 @@ export interface RunEffects {
   readonly alsoStart: DaemonReturn['alsoStart'];
 }
 
-const sameState = (a: FileSnapshot | null, b: FileSnapshot | null): boolean =>
-  a === null || b === null ? a === b
-    : a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && (a.content === null || b.content === null || a.content.equals(b.content));
+/** True when a path is as it was: mode, owner, and bytes where it had any. */
+export const isAsBefore = (now: FileSnapshot | null, before: FileSnapshot | null): boolean =>
+  now === null || before === null ? now === before
+    : now.mode === before.mode && now.uid === before.uid && now.gid === before.gid && (before.content === null || now.content?.equals(before.content) === true);
 
 async function restoreFile(session: Session, { path, before, made }: FileUndo): Promise<void> {
   const { writer } = session;
@@ -46,7 +48,7 @@ async function restoreFile(session: Session, { path, before, made }: FileUndo): 
     for (const directory of [...made].reverse()) await writer.removeDirectory(directory);
     return;
   }
-  if (sameState(before, await writer.snapshot(path))) return;
+  if (isAsBefore(await writer.snapshot(path), before)) return;
   if (before.content === null) await writer.setMetadata(path, before);
   else await writer.replace(path, before.content, before);
 }
@@ -63,7 +65,7 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
       session.progress(what);
       await act();
     } catch (error) {
-      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`${what}: ${messageOf(error)}`);
     }
   };
   const config = effects.daemon === null ? undefined : effects.files.find(({ path }) => path === effects.configPath);
@@ -87,7 +89,7 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
   if (config !== undefined) await attempt(`restoring ${config.path}`, () => restoreFile(session, config));
   for (const { path, before } of effects.files) {
     const now = await session.writer.snapshot(path).catch(() => undefined);
-    if (now === undefined || !sameState(before, now)) problems.push(`${path} is not as it was before the run (see ${dirname(path)})`);
+    if (now === undefined || !isAsBefore(now, before)) problems.push(`${path} is not as it was before the run (see ${dirname(path)})`);
   }
   return problems;
 }
