@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { applySpecEdits, fieldAt, LISTS, SETTABLE } from '../src/container/spec-edit.ts';
+import { applySpecEdits, fieldAt } from '../src/container/spec-edit.ts';
 import { parseInspect } from '../src/container/from-inspect.ts';
 import type { JsonObject } from '../src/model.ts';
-import { valueOf } from '../src/model.ts';
+import { LISTS, SETTABLE, valueOf } from '../src/model.ts';
 
 const recorded = JSON.parse(readFileSync(new URL('../fixtures/raw/inspect/26.1.5.json', import.meta.url), 'utf8')) as Record<string, JsonObject>;
 const spec = valueOf(parseInspect(recorded['plain'] ?? {}, { apiVersion: '1.45' }).spec);

@@ -202,3 +202,31 @@ export interface MountSpec {
   /** An anonymous volume's 64-hex name. */
   readonly volume: string | null;
 }
+
+/** What an edit of a specification may set as a whole: the dotted path of a field of ContainerSpec. */
+export const SETTABLE = [
+  'image.reference', 'user', 'restart', 'healthcheck', 'log', 'init',
+  'resources.memory', 'resources.memorySwap', 'resources.cpuShares', 'resources.nanoCpus', 'resources.pidsLimit', 'resources.cgroupParent',
+  'security.privileged', 'security.readonlyRootfs', 'security.noNewPrivileges', 'security.seccomp', 'security.apparmor',
+  'namespaces.network', 'namespaces.pid', 'namespaces.ipc', 'namespaces.uts', 'namespaces.userns', 'namespaces.cgroup',
+] as const;
+/** Lists of ContainerSpec of which an edit adds, removes or replaces single items. */
+export const LISTS = [
+  'security.capAdd', 'security.capDrop', 'security.labels', 'security.other', 'resources.ulimits', 'resources.devices', 'network.ports', 'mounts',
+] as const;
+
+export type SettablePath = (typeof SETTABLE)[number];
+export type ListPath = (typeof LISTS)[number];
+
+/**
+ * One intended change of a container, in the words of ContainerSpec: the same for a live update, a recreate, a compose file, a service
+ * and a `docker run` line. `value` has the type of the field or of the list's items; null sets back to "not chosen".
+ */
+export type SpecEdit =
+  | { readonly op: 'set'; readonly path: SettablePath; readonly value: Json }
+  /** Adds an item unless an equal one is there. */
+  | { readonly op: 'add'; readonly path: ListPath; readonly value: Json }
+  /** Removes the item that equals `value`. */
+  | { readonly op: 'remove'; readonly path: ListPath; readonly value: Json }
+  /** Puts `by` where the item that equals `value` stands. */
+  | { readonly op: 'replace'; readonly path: ListPath; readonly value: Json; readonly by: Json };
