@@ -22,7 +22,7 @@ const count = (mode) => entries.filter(({ remediation }) => remediation.mode ===
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', '<br>');
 
 function section(entry) {
-  const { check, title, level, severity, editions, rationale, evidence, passes, effect, parameters, manual, remediation } = entry;
+  const { check, aliases, title, level, severity, editions, rationale, evidence, passes, effect, parameters, manual, remediation } = entry;
   const numbers = EDITIONS.filter((edition) => editions[edition] !== undefined).map((edition) => `${edition}: ${editions[edition]}`);
   return [
     `### <a id="${check}"></a>\`${check}\``,
@@ -35,6 +35,7 @@ function section(entry) {
     `- Passes when: ${passes}`,
     `- Level ${level}, severity ${severity}`,
     `- CIS numbers: ${numbers.length === 0 ? 'none, a check of our own' : numbers.join(', ')}`,
+    ...(aliases.length === 0 ? [] : [`- Codes of other tools: ${aliases.join(', ')}`]),
     `- Fix: ${MODES[remediation.mode]}${remediation.mode === 'auto' || remediation.mode === 'choice' ? `; impact ${remediation.impact}, risk ${remediation.risk}` : ''}`,
     ...(effect === null ? [] : [`- Effect: ${effect}`]),
     ...(parameters.length === 0 ? [] : [

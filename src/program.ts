@@ -67,7 +67,7 @@ const policyFile: Extend = (command) => command.addOption(
 const benchmark: Extend = (command) => command.addOption(
   new Option('--benchmark <edition>', `numbers and selection of this edition: ${EDITIONS.join(', ')} (default: 1.8.0)`).helpGroup(WHAT));
 const selection: Extend = (command) => policyFile(benchmark(command
-  .addOption(new Option('-c, --check <list>', 'only these: ids, id prefixes, CIS numbers').argParser(list).helpGroup(WHAT))
+  .addOption(new Option('-c, --check <list>', 'only these: ids, id prefixes, CIS numbers, codes of Dockle').argParser(list).helpGroup(WHAT))
   .addOption(new Option('-e, --exclude <list>', 'not these').argParser(list).helpGroup(WHAT))
   .addOption(new Option('--level <1|2>', 'checks up to this level of the benchmark (default: 2)').argParser(levelOf).helpGroup(WHAT))));
 const parameters: Extend = (command) => command
@@ -173,7 +173,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
 
   extend(
     command('explain', know, 'One check: why, evidence, what passes, what the fix does, costs and risks, its parameters.')
-      .argument('<check>', 'an id, or a CIS number of the edition'),
+      .argument('<check>', 'an id, a CIS number of the edition, or a code of Dockle'),
     benchmark, policyFile, output('text (default) or json', 'write the result to a file'), common,
   ).action(async (name: string, options: ExplainOptions) => exit(await (await import('./commands/explain.ts')).explain(name, options, context)));
 

@@ -221,6 +221,7 @@ const outcomesDocument = z.object({
 const catalogueEntry = {
   check: z.string(),
   cis: z.string().nullable(),
+  aliases: z.array(z.string()),
   section,
   title: z.string(),
   level,

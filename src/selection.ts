@@ -23,16 +23,19 @@ export function parseEdition(text: string): Edition {
 
 const isPrefix = (term: string, dotted: string): boolean => dotted === term || dotted.startsWith(`${term}.`);
 
-/** An id or an id prefix by dotted segment; a CIS number, or number prefix, of the edition. */
+/** Whether a term is a code of another tool for the check. */
+const isAlias = ({ aliases = [] }: Check, term: string): boolean => aliases.some((alias) => alias.toLowerCase() === term.toLowerCase());
+
+/** An id or an id prefix by dotted segment; a CIS number, or number prefix, of the edition; a code of another tool. */
 export const matchesTerm = (check: Check, term: string, edition: Edition): boolean =>
-  isPrefix(term, check.id) || (check.cis[edition] !== undefined && isPrefix(term, check.cis[edition]));
+  isPrefix(term, check.id) || (check.cis[edition] !== undefined && isPrefix(term, check.cis[edition])) || isAlias(check, term);
 
 /** A check of the edition, or one of our own. */
 const isCurrent = (check: Check, edition: Edition): boolean => check.cis[edition] !== undefined || Object.keys(check.cis).length === 0;
 
 /**
  * The checks to run, in registry order. Without `include`: those of the edition, and our own. A term selects the current checks that it
- * matches; retired ones only where it is the very id of one, or matches nothing else. The level holds for all.
+ * matches; retired ones only where it is the very id or alias of one, or matches nothing else. The level holds for all.
  * @throws SelectionError for a term that matches nothing, and for a selection that leaves nothing
  */
 export function selectChecks(
@@ -41,7 +44,7 @@ export function selectChecks(
   const included = include.length === 0 ? checks.filter((check) => isCurrent(check, benchmark))
     : include.flatMap((term) => {
       const matched = matching(checks, term, benchmark);
-      const current = matched.filter((check) => check.id === term || isCurrent(check, benchmark));
+      const current = matched.filter((check) => check.id === term || isAlias(check, term) || isCurrent(check, benchmark));
       return current.length > 0 ? current : matched;
     });
   const excluded = new Set(exclude.flatMap((term) => matching(checks, term, benchmark)));

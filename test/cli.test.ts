@@ -55,6 +55,7 @@ describe('usage', () => {
     [['scan', '--facts', HOST, ...NO_ENGINE], /^harden: --facts reads a snapshot and --docker-host an engine/],
     [['scan', '--facts', 'nowhere.json'], /^harden: .*nowhere\.json/],
     [['scan', '--set', 'audit.stil=watch', '--facts', HOST], 'harden: --set audit.stil=watch: unknown key "stil" in audit; did you mean "style"?\n'],
+    [['explain', 'DKL-DI-9999'], /^harden: no check matches "DKL-DI-9999"/],
     [['explain', 'daemon'], /^harden: daemon names \d+ checks; explain one of them:\n/],
     [['verify', 'a.json', '--run', 'b'], /^harden: verify holds the host to one thing/],
     [['rollback', 'a', '--all'], /^harden: rollback undoes one RUN or, with --all, every run/],
@@ -117,6 +118,11 @@ describe('scan', () => {
     expect(await checked('-c', 'daemon', '-e', 'daemon.icc')).not.toContain('daemon.icc');
     expect(await checked('-c', 'daemon.icc,2.3', '-c', 'host.partition')).toEqual(['host.partition', 'daemon.icc', 'daemon.log-level']);
     expect((await harden(['scan', '--facts', HOST, '-c', '2.1', '--benchmark', '1.2.0'])).out).toMatch(/^ {2}2\.1 +WARN/m);
+  });
+
+  it('knows checks by their codes in other tools, and shows these', async () => {
+    expect((await harden(['explain', 'cis-di-0001'])).out).toMatch(/^image\.user .*Codes of other tools\n {2}CIS-DI-0001\n/su);
+    expect(JSON.parse((await harden(['list', 'checks', '-c', 'CIS-DI-0006', '--format', 'json'])).out)).toMatchObject({ checks: [{ check: 'image.healthcheck', aliases: ['CIS-DI-0006'] }] });
   });
 
   it('writes several formats at once, and results only to stdout', async () => {

@@ -10,6 +10,7 @@ import { evaluate } from '../src/evaluate.ts';
 import type { Check, Facts, Outcome, Policy } from '../src/model.ts';
 import { EDITIONS, OUTCOMES } from '../src/model.ts';
 import { defaultPolicy } from '../src/policy.ts';
+import { matchesTerm } from '../src/selection.ts';
 import { caseOf } from './cases.ts';
 import { casePaths, loadHost } from './hosts.ts';
 
@@ -40,6 +41,12 @@ describe('the catalogue', () => {
   test('ids are unique', () => {
     expect(new Set(checks.map(({ id }) => id)).size).toBe(checks.length);
     expect(new Set(remediations.map(({ check }) => check.id)).size).toBe(remediations.length);
+  });
+
+  test('codes of other tools are unique, and are no id or number', () => {
+    const aliases = checks.flatMap(({ aliases: own = [] }) => own.map((alias) => alias.toLowerCase()));
+    expect(aliases.filter((alias, index) => aliases.indexOf(alias) !== index)).toEqual([]);
+    for (const alias of aliases) expect(checks.filter((check) => matchesTerm(check, alias, '1.8.0')), alias).toHaveLength(1);
   });
 
   test('every remediation is of a registered check', () => {

@@ -142,6 +142,14 @@ describe('selection', () => {
     expect(ids({ include: ['file', '3.16'], exclude: ['file.docker-sock'] })).toHaveLength(22);
   });
 
+  test('codes of Dockle select a check, in any case, whatever the edition numbers', () => {
+    expect(ids({ include: ['CIS-DI-0001'] })).toEqual(['image.user']);
+    expect(ids({ include: ['cis-di-0001', 'image.healthcheck'], exclude: ['Cis-Di-0006'] })).toEqual(['image.user']);
+    expect(ids({ include: ['CIS-DI-0006'], benchmark: 'd1.6' })).toEqual(['image.healthcheck']);
+    expect(failure({ include: ['CIS-DI-000'] })).toContain('no check matches "CIS-DI-000"');
+    expect(failure({ include: ['CIS-DI'] })).toContain('no check matches');
+  });
+
   test('a retired check is selected by its own id, or where nothing current matches', () => {
     expect(ids({ include: ['file.legacy.3.9'] })).toEqual(['file.legacy.3.9']);
     expect(ids({ include: ['file.legacy'] })).toHaveLength(8);

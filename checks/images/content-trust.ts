@@ -21,6 +21,7 @@ export const check: Check<ContentTrustDetail> = {
   severity: 'low',
   level: 2,
   cis: sinceD111('4.5'),
+  aliases: ['CIS-DI-0005'],
   evaluate: ({ contentTrust }) => contentTrust === undefined ? [unknown(HOST, 'Whether content trust is on is not known')]
     : judge(HOST, contentTrust, (settings) => {
       const sources = settings.filter(({ value }) => isOn(value)).map(({ source }) => source);

@@ -27,6 +27,7 @@ export const check: Check<null> = {
   severity: 'low',
   level: 1,
   cis: sinceD112('4.9'),
+  aliases: ['CIS-DI-0009'],
   evaluate: (facts) => judgeHistories(facts, (instructions, target) => {
     const added = instructions.filter((instruction) => instruction.name === 'ADD' && !isRootFileSystem(instruction, instructions));
     const [first] = added;

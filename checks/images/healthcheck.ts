@@ -12,6 +12,7 @@ export const check: Check<null> = {
   severity: 'low',
   level: 1,
   cis: sinceD112('4.6'),
+  aliases: ['CIS-DI-0006'],
   evaluate: (facts) => judgeConfigs(facts, ({ healthcheck }, target) => {
     if (healthcheck?.test[0] === 'NONE') return [warn(target, 'HEALTHCHECK NONE switches the check of health off', null)];
     return [healthcheck === null || healthcheck.test.length === 0 ? warn(target, 'The image has no HEALTHCHECK', null) : pass(target, 'The image has a HEALTHCHECK')];

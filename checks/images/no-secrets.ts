@@ -62,6 +62,7 @@ export const check: Check<SecretDetail> = {
   severity: 'high',
   level: 1,
   cis: sinceD112('4.10'),
+  aliases: ['CIS-DI-0010'],
   evaluate: (facts, { parameters: { images } }) => judgeImages<SecretDetail>(facts, ({ config, history }, target) => {
     const publicNames = images?.publicNames ?? [];
     const configured = valueOf(config);

@@ -18,6 +18,7 @@ export const minimal: Check<never> = {
   severity: 'low',
   level: 1,
   cis: always('4.3'),
+  aliases: ['CIS-DI-0003'],
   evaluate: (facts) => review(facts, 'review which packages they need'),
 };
 
@@ -31,6 +32,7 @@ export const scanned: Check<never> = {
   severity: 'high',
   level: 1,
   cis: always('4.4'),
+  aliases: ['CIS-DI-0004'],
   evaluate: (facts) => review(facts, 'scan them, and rebuild those with fixes'),
 };
 

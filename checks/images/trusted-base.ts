@@ -31,6 +31,7 @@ export const check: Check<null> = {
   severity: 'medium',
   level: 1,
   cis: always('4.2'),
+  aliases: ['CIS-DI-0002'],
   evaluate: (facts, { parameters: { images } }) => {
     const trusted = images?.trustedSources;
     if (trusted === undefined && facts.images.status === 'present' && facts.images.value.length > 0) {

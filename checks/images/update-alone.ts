@@ -14,6 +14,7 @@ export const check: Check<null> = {
   severity: 'medium',
   level: 1,
   cis: sinceD112('4.7'),
+  aliases: ['CIS-DI-0007'],
   evaluate: (facts) => judgeHistories(facts, (instructions, target) => {
     for (const instruction of instructions) {
       const manager = instruction.name === 'RUN' ? updateAlone(instruction.text) : null;

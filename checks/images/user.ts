@@ -39,6 +39,7 @@ export const check: Check<null> = {
   severity: 'high',
   level: 1,
   cis: always('4.1'),
+  aliases: ['CIS-DI-0001'],
   evaluate: (facts) => [
     ...judgeConfigs<null>(facts, ({ user }, target) => [isRoot(user) ? warn(target, says(user), null) : pass(target, says(user))]),
     ...overrides(facts),

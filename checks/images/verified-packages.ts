@@ -15,6 +15,7 @@ export const check: Check<null> = {
   severity: 'high',
   level: 2,
   cis: sinceD112('4.11'),
+  aliases: ['CIS-DI-0011'],
   evaluate: (facts) => judgeHistories(facts, (instructions, target) => {
     for (const instruction of instructions) {
       const [what] = instruction.name === 'RUN' ? unverified(instruction.text) : [];

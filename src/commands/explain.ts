@@ -14,7 +14,7 @@ export interface ExplainOptions extends OutputOptions {
   readonly policy?: string;
 }
 
-/** One check, by its id or by its number in the edition. */
+/** One check, by its id, its number in the edition, or a code of another tool. */
 export async function explain(name: string, options: ExplainOptions, context: Context): Promise<ExitCode> {
   const wanted = destinations(['text', 'json'], options);
   const { policy } = await loadPolicy({ flags: options, cwd: context.cwd, euid: context.euid });

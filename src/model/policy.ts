@@ -4,7 +4,7 @@ import type { Edition, Impact, JsonObject, Risk } from './base.ts';
 export interface Policy {
   readonly benchmark: Edition;
   readonly level: 1 | 2;
-  /** Ids, id prefixes or CIS numbers; empty: all. */
+  /** Ids, id prefixes, CIS numbers or codes of other tools; empty: all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   readonly maxImpact: Impact;

@@ -43,6 +43,8 @@ export interface Check<D = unknown> {
   readonly level: 1 | 2;
   /** Its number per edition of the benchmark; an edition that lacks it has no key. Empty for checks of our own. */
   readonly cis: Readonly<Partial<Record<Edition, string>>>;
+  /** Codes under which other tools know it, as they write them ("CIS-DI-0001" of Dockle); any case selects it. Each belongs to one check. */
+  readonly aliases?: readonly string[];
   /** At least one finding. Never throws for any facts (evaluate turns a throw into `unknown`, and the tests forbid it). */
   evaluate(facts: Facts, policy: Policy): readonly Verdict<D>[];
 }

@@ -8,6 +8,8 @@ import { padTo, paragraph, plural, styleFor } from './layout.ts';
 export interface CatalogueEntry {
   readonly check: string;
   readonly cis: string | null;
+  /** Codes of other tools for it. */
+  readonly aliases: readonly string[];
   readonly section: Check['section'];
   readonly title: string;
   readonly level: 1 | 2;
@@ -29,6 +31,7 @@ export function catalogueEntry(check: Check, remediation: Remediation | undefine
   return {
     check: check.id,
     cis: check.cis[edition] ?? null,
+    aliases: check.aliases ?? [],
     section: check.section,
     title: check.title,
     level: check.level,
@@ -96,5 +99,6 @@ export function renderExplanation(entry: Explanation, edition: Edition, layout: 
     ]),
     ...block('By hand', entry.manual),
     ...block('CIS numbers', numbers.length === 0 ? 'none: a check of our own' : numbers.join(', ')),
+    ...block('Codes of other tools', entry.aliases.length === 0 ? null : entry.aliases.join(', ')),
   ].join('\n')}\n`;
 }
