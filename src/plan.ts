@@ -4,10 +4,10 @@ import { evaluate } from './evaluate.ts';
 import type {
   Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, Target, ToolStamp,
 } from './model.ts';
-import { impactExceeds, riskExceeds, sameTarget } from './model.ts';
+import { impactExceeds, isObjectEdit, riskExceeds, sameTarget } from './model.ts';
 import { maskJson } from './mask.ts';
-import type { PlannedEdit } from './plan/changes.ts';
 import { buildChanges, findConflicts, pathOf, textOf } from './plan/changes.ts';
+import type { PlannedEdit } from './plan/planned.ts';
 import { predict } from './plan/predict.ts';
 import type { RestartMethod } from './plan/restart.ts';
 import { lostByRestart, restartForecast } from './plan/restart.ts';
@@ -65,7 +65,7 @@ function ceilingNeeded(edits: readonly ProposedEdit[], policy: Policy): string |
 function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'reason' | 'explanation' | 'needs'> | null {
   const { facts, restart } = request;
   if (facts.engine.local.status !== 'present') {
-    return { reason: 'owner', explanation: `The engine at ${facts.engine.endpoint} is not proven to be this host's, so files here are not its files.`, needs: 'run harden on the engine\'s own host, as root' };
+    return { reason: 'owner', explanation: `The engine at ${facts.engine.endpoint} is not proven to be this host's, so nothing is changed from here.`, needs: 'run harden on the engine\'s own host, as root' };
   }
   if (edit.impact === 'restart' && restart === null) {
     return { reason: 'guard', explanation: 'Neither systemd nor a service script runs this daemon, so harden does not know how to restart it.', needs: '--restart-command CMD' };
@@ -77,6 +77,7 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
       needs: 'let them end, stop them, or start them without --rm',
     };
   }
+  if (isObjectEdit(edit)) return null;
   const path = pathOf(edit);
   const redirected = untrustedDirectory(facts, path);
   // A restart would read a file that somebody else may have put there, and could not be preceded by live-restore.
@@ -228,10 +229,11 @@ function unhandled(finding: Finding, draft: Draft): Deferred {
     : deferral(finding, 'unsupported', 'harden found no change for it.', null);
 }
 
-/** The plan as it is printed and saved: without the states, which may hold secrets. */
+/** The plan as it is printed and saved: without the states, which may hold secrets, and without what makes it happen. */
 export function planDocument(plan: Plan): PlanDocument {
   return {
     ...plan,
-    changes: plan.changes.map(({ before, after, activations, path, ...shown }) => shown),
+    changes: plan.changes.map(({ id, kind, target, title, impact, risk, undo, effect, because, promises, requires, diff, fingerprint }) =>
+      ({ id, kind, target, title, impact, risk, undo, effect, because, promises, requires, diff, fingerprint })),
   };
 }

@@ -3,7 +3,7 @@ import type { RunSummary } from './journal.ts';
 import type {
   CheckResult, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
-import { DEFER_REASONS, EDITIONS, IMPACTS, OUTCOMES, RISKS } from './model.ts';
+import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
 
 /** Schemas of what users write and of every document that harden writes. Loaded only where one is read or checked. */
 
@@ -178,7 +178,7 @@ export const planDocument = z.object({
   }),
   changes: z.array(z.object({
     id: z.string(),
-    kind: z.enum(['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata']),
+    kind: z.enum([...FILE_CHANGE_KINDS, ...OBJECT_CHANGE_KINDS]),
     target,
     title: z.string(),
     impact,

@@ -1,4 +1,5 @@
-import type { Change, Plan } from './model.ts';
+import type { Action, FileChange, Plan } from './model.ts';
+import { isFileChange } from './model.ts';
 import type { RestartMethod } from './plan/restart.ts';
 import { parseConfigFile } from './daemon/json-edit.ts';
 
@@ -20,9 +21,18 @@ export type Step =
   /** SIGHUP; `liveRestore` is what GET /info must say afterwards, null when the reload does not concern it. */
   | { readonly kind: 'reloadDaemon'; readonly liveRestore: boolean | null }
   | { readonly kind: 'restartDaemon'; readonly method: RestartMethod }
-  | { readonly kind: 'awaitHealthy' };
+  | { readonly kind: 'awaitHealthy' }
+  /** Changes something that is no file. */
+  | { readonly kind: 'act'; readonly change: string; readonly action: Action };
 
-const fileStep = (change: Change): Step | null => {
+/** Changes that are in together or not at all. */
+export interface Transaction {
+  /** Ids of its changes. */
+  readonly changes: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+const fileStep = (change: FileChange): Step | null => {
   const { id, path, before, after } = change;
   const metadata = { mode: after.mode, uid: after.uid, gid: after.gid };
   if (after.content === null) return { kind: 'setMetadata', change: id, path, metadata };
@@ -34,9 +44,8 @@ const fileStep = (change: Change): Step | null => {
  * Order: every file first, so that one restart sees them all; then what re-reads them. Live-restore is reloaded and confirmed
  * before the restart, or the restart would stop every container.
  */
-export function stepsOf(plan: Pick<Plan, 'changes'>, method: RestartMethod | null): Step[] {
-  const { changes } = plan;
-  const activated = (activation: Change['activations'][number]): Change[] => changes.filter(({ activations }) => activations.includes(activation));
+function fileSteps(changes: readonly FileChange[], method: RestartMethod | null): Step[] {
+  const activated = (activation: FileChange['activations'][number]): FileChange[] => changes.filter(({ activations }) => activations.includes(activation));
   const steps: (Step | null)[] = changes.map(fileStep);
   if (activated('systemdReload').length > 0) steps.push({ kind: 'systemdReload' });
   for (const { path, after } of activated('loadAudit')) steps.push({ kind: 'loadAudit', path, content: after.content ?? '' });
@@ -55,6 +64,16 @@ export function stepsOf(plan: Pick<Plan, 'changes'>, method: RestartMethod | nul
   return steps.filter((step) => step !== null);
 }
 
+/** The files with what re-reads them are one transaction, and the first; everything else follows, each change by itself. */
+export function transactionsOf({ changes }: Pick<Plan, 'changes'>, method: RestartMethod | null): Transaction[] {
+  const files = changes.filter(isFileChange);
+  const objects = changes.filter((change) => !isFileChange(change));
+  return [
+    ...(files.length === 0 ? [] : [{ changes: files.map(({ id }) => id), steps: fileSteps(files, method) }]),
+    ...objects.map(({ id, actions }) => ({ changes: [id], steps: actions.map((action): Step => ({ kind: 'act', change: id, action })) })),
+  ];
+}
+
 /** One line for progress and journal readers. */
 export function describeStep(step: Step): string {
   switch (step.kind) {
@@ -65,5 +84,14 @@ export function describeStep(step: Step): string {
     case 'reloadDaemon': return 'the daemon reloads its configuration';
     case 'restartDaemon': return step.method.kind === 'command' ? `restarting the daemon: ${step.method.command}` : `restarting the daemon (${step.method.kind})`;
     case 'awaitHealthy': return 'waiting for API, containers, networks and published ports';
+    case 'act': return describeAction(step.action);
+  }
+}
+
+/** One line for progress. Names in it are the host's: escape them for a terminal. */
+export function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'removeGroupMember': return `taking ${action.user} out of the group ${action.group}`;
+    case 'setSwarmCertificates': return 'setting the lifetime of the swarm\'s certificates';
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { checks } from '../checks/index.ts';
 import { remediations } from '../remediations/index.ts';
 import type { Plan } from '../src/model.ts';
+import { isFileChange } from '../src/model.ts';
 import { makePlan } from '../src/plan.ts';
 import { defaultPolicy } from '../src/policy.ts';
 import { hostWith } from './hosts.ts';
@@ -26,7 +27,7 @@ function planWith(directories: Readonly<Record<string, object>>): Plan {
     tool: { name: 'harden', version: '1.2.3' }, now: new Date('2026-11-17T12:00:00Z'), restart: { kind: 'systemd', unit: 'docker.service' },
   }).plan;
 }
-const paths = (plan: Plan): readonly string[] => plan.changes.map(({ path }) => path);
+const paths = (plan: Plan): readonly string[] => plan.changes.filter(isFileChange).map(({ path }) => path);
 
 describe('what others could exchange while it is changed', () => {
   test('is planned where only root can write', () => {

@@ -6,6 +6,8 @@ export interface MemberDetail {
   readonly user: string;
   /** The docker group is the account's primary group, which gpasswd(1) cannot take away. */
   readonly primary: boolean;
+  /** Names of the groups with the gid of docker that list it. */
+  readonly groups: readonly string[];
 }
 
 const GROUP = 'docker';
@@ -14,8 +16,10 @@ const account = (name: string): Target => ({ kind: 'account', name, id: name });
 /** Listed members and accounts whose primary group it is, of every group that shares its gid. */
 function membersOf({ users, groups }: AccountFacts, gid: number): readonly MemberDetail[] {
   const primary = new Set(users.filter((user) => user.gid === gid).map(({ name }) => name));
-  const listed = groups.filter((group) => group.gid === gid).flatMap(({ members }) => members);
-  return [...new Set([...listed, ...primary])].filter((user) => user !== 'root').map((user) => ({ user, primary: primary.has(user) }));
+  const same = groups.filter((group) => group.gid === gid);
+  const listed = same.flatMap(({ members }) => members);
+  return [...new Set([...listed, ...primary])].filter((user) => user !== 'root').map((user) =>
+    ({ user, primary: primary.has(user), groups: same.filter(({ members }) => members.includes(user)).map(({ name }) => name) }));
 }
 
 export const check: Check<MemberDetail> = {

@@ -3,10 +3,33 @@ import {
 } from '../../checks/swarm/checks.ts';
 import type { Remediation } from '../../src/model.ts';
 import { byHand } from '../by-hand.ts';
+import { defer, edits, remedy } from '../remedy.ts';
 
 const JOINED = 'Addresses are fixed when a node joins; leaving and joining again moves its tasks.';
 const REJOIN = 'One node at a time, a manager last: docker node update --availability drain NODE; docker node demote NODE for a manager; on the node docker swarm leave; on a manager docker node rm NODE; '
   + 'then join again with the options below, and promote it. With one node only, docker swarm leave --force loses services, networks, secrets and configs: note them first.';
+
+const DAY_NS = 86_400_000_000_000;
+
+const certificateLifetime = remedy(nodeCertificates, {
+  mode: 'choice',
+  effect: 'Nodes renew their certificates more often, by themselves. A node that is off for longer than the lifetime has to join again.',
+  impact: 'none',
+  risk: 'behaviour',
+  parameters: [{ name: 'swarm.certificateDays', description: 'The longest lifetime of a node\'s certificate', example: '30' }],
+  manual: 'docker swarm update --cert-expiry 720h (30 days).',
+  propose(_finding, _facts, { parameters: { swarm } }) {
+    const days = swarm?.certificateDays;
+    if (days === undefined) {
+      return defer('choice', 'A node that is off for longer than the lifetime has to join again: how long that may be is for the owner to say.',
+        'the parameter swarm.certificateDays (--set swarm.certificateDays=30)');
+    }
+    return edits(
+      [{ kind: 'swarmCertificates', nodeCertExpiry: days * DAY_NS, impact: 'none', risk: 'behaviour', undo: 'none' }],
+      [{ name: 'swarm.certificateDays', value: days, source: 'policy', evidence: 'GET /swarm Spec.CAConfig.NodeCertExpiry' }],
+    );
+  },
+});
 
 /** Section 7, in the order of its checks. */
 export const swarmRemediations: readonly Remediation[] = [
@@ -49,13 +72,7 @@ export const swarmRemediations: readonly Remediation[] = [
     why: 'The new key has to be kept by somebody.',
     steps: 'docker swarm unlock-key --rotate prints the new key. Keep it beside the old one until every manager has it, and note the date.',
   }),
-  byHand(nodeCertificates, {
-    effect: 'Nodes renew their certificates more often, by themselves.',
-    why: 'A node that is off for longer than the lifetime has to join again: how long that may be is for the owner to say.',
-    steps: 'docker swarm update --cert-expiry 720h (30 days); swarm.certificateDays says how long is allowed.',
-    risk: 'safe',
-    parameters: [{ name: 'swarm.certificateDays', description: 'The longest lifetime of a node\'s certificate', example: '30' }],
-  }),
+  certificateLifetime,
   byHand(caRotation, {
     effect: 'The swarm has a new root CA, and every node a certificate of it.',
     why: 'All nodes have to be reachable, and whatever pins the old CA stops to work.',

@@ -13,14 +13,16 @@ import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
 import { maskSecretsInText } from '../mask.ts';
 import type { Change, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument } from '../model.ts';
-import { valueOf } from '../model.ts';
+import { isFileChange, valueOf } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { restartMethod } from '../plan/restart.ts';
 import type { Step } from '../steps.ts';
-import { describeStep, stepsOf } from '../steps.ts';
+import { describeStep, transactionsOf } from '../steps.ts';
 import { countStates, verify } from '../verify.ts';
+import type { PerformedAction } from './actions.ts';
+import { beforeAction, performAction } from './actions.ts';
 import { addKernelRules, kernelRules } from './kernel-rules.ts';
 import type { Session } from './session.ts';
 import type { WayBack } from './daemon.ts';
@@ -95,8 +97,9 @@ async function refuseUnfinished(session: Session): Promise<void> {
 }
 
 /** Everything that can be known to go wrong is asked before the first byte is written. */
-async function preflight(session: Session, facts: Facts, changes: readonly Change[]): Promise<void> {
+async function preflight(session: Session, facts: Facts, all: readonly Change[]): Promise<void> {
   const { writer } = session;
+  const changes = all.filter(isFileChange);
   for (const { path, after } of changes) {
     const refusal = after.content === null ? await writer.metadataRefusal(path) : await writer.refusal(path);
     if (refusal !== null) throw new HostError(refusal);
@@ -133,11 +136,15 @@ const withoutConfigFile = (flags: readonly string[]): string[] =>
 
 /** Carries one run through its steps and remembers what to take back. */
 class Execution {
-  readonly files: FileUndo[] = [];
+  files: FileUndo[] = [];
+  /** Numbers of the steps of the transaction that is under way, as the journal has them. */
+  begun: number[] = [];
   systemdReloaded = false;
   audit: RunEffects['audit'] = null;
   daemon: RunEffects['daemon'] = null;
   configWritten: string | null = null;
+  /** Of the transaction that is under way. */
+  actions: PerformedAction[] = [];
   private wayBack: WayBack = { explicit: {}, keepContainers: false };
   readonly session: Session;
   readonly run: Run;
@@ -153,11 +160,22 @@ class Execution {
     this.baseline = baseline;
   }
 
+  /** What the transaction that is under way has done so far. */
   effects(): RunEffects {
-    const { files, systemdReloaded, audit, daemon, wayBack: way } = this;
+    const { files, systemdReloaded, audit, daemon, wayBack: way, actions } = this;
     return {
-      files, systemdReloaded, audit, daemon, wayBack: way, configPath: this.facts.daemon.configPath, startedWith: textAtStart(this.facts), method: this.method(), alsoStart: [],
+      files, systemdReloaded, audit, daemon, wayBack: way, configPath: this.facts.daemon.configPath, startedWith: textAtStart(this.facts), method: this.method(), alsoStart: [], actions,
     };
+  }
+
+  /** What is in stays: whatever fails from here on takes back only what comes after. */
+  keep(): void {
+    this.files = [];
+    this.systemdReloaded = false;
+    this.audit = null;
+    this.daemon = null;
+    this.actions = [];
+    this.begun = [];
   }
 
   method(): RestartMethod | null {
@@ -168,6 +186,7 @@ class Execution {
   async step(step: Step): Promise<void> {
     this.session.progress(describeStep(step));
     const sequence = await this.run.intent(await this.prepare(step));
+    this.begun.push(sequence);
     try {
       await this.perform(step);
     } catch (error) {
@@ -176,6 +195,11 @@ class Execution {
       throw error;
     }
     await this.run.done(sequence);
+  }
+
+  /** Says in the journal that the transaction that is under way was taken back wholly, so that a rollback of the run leaves it alone. */
+  async noteReverted(): Promise<void> {
+    for (const sequence of this.begun) await this.run.reverted(sequence);
   }
 
   /** Backs up what the step will change and says in the journal how to take it back. */
@@ -205,6 +229,11 @@ class Execution {
       case 'reloadDaemon': this.daemon ??= 'reload'; return { kind: step.kind, change: null, ...this.forRollback() };
       case 'restartDaemon': this.daemon = 'restart'; return { kind: step.kind, change: null, ...this.forRollback() };
       case 'awaitHealthy': return { kind: step.kind, change: null };
+      case 'act': {
+        const before = await beforeAction(step.action, this.session);
+        this.actions.push({ action: step.action, before });
+        return { kind: step.kind, change: step.change, action: { ...step.action }, before };
+      }
     }
   }
 
@@ -216,11 +245,12 @@ class Execution {
 
   /** What was shown is what is replaced: whoever wrote the file since the look at the host must not lose that. */
   private refuseChanged(id: string, now: FileSnapshot | null): void {
-    const planned = this.plan.changes.find((change) => change.id === id)?.before;
+    const change = this.plan.changes.filter(isFileChange).find((candidate) => candidate.id === id);
+    const planned = change?.before;
     const same = planned == null || now === null ? planned == null && now === null
       : planned.mode === now.mode && planned.uid === now.uid && planned.gid === now.gid
         && (planned.content === null || now.content?.equals(Buffer.from((planned.bom ? '\uFEFF' : '') + planned.content)) === true);
-    if (!same) throw new HostError(`${this.plan.changes.find((change) => change.id === id)?.path ?? id} was changed while harden was at work. Plan again.`);
+    if (!same) throw new HostError(`${change?.path ?? id} was changed while harden was at work. Plan again.`);
   }
 
   private async remember(path: string): Promise<{ snapshot: FileSnapshot | null; before: JsonObject | null; made: string[] }> {
@@ -251,7 +281,11 @@ class Execution {
       case 'restartDaemon': return restartDaemon(session, step.method, valueOf(this.facts.daemon.process)?.pid ?? null);
       case 'awaitHealthy': {
         const survives = this.daemon !== 'restart' || this.plan.restart?.containersSurvive === true;
-        await awaitHealthy(session, this.baseline, survives, this.toleratesLoss());
+        return awaitHealthy(session, this.baseline, survives, this.toleratesLoss());
+      }
+      case 'act': {
+        const performed = this.actions.at(-1);
+        return performAction(step.action, performed?.before ?? {}, session);
       }
     }
   }
@@ -285,8 +319,6 @@ function textAtStart(facts: Facts): string | null | undefined {
   const config = configAtStart(facts);
   return config.status === 'present' ? config.value.text : config.status === 'absent' ? null : undefined;
 }
-
-const states = (plan: Plan, state: ChangeState, reason: string | null): Outcomes['changes'] => plan.changes.map(({ id }) => ({ id, state, reason }));
 
 function judge(plan: Plan, before: readonly Finding[], after: readonly Finding[], runId: string | null, changes: Outcomes['changes'], session: Session): Outcomes {
   const stateOf = new Map(changes.map(({ id, state }) => [id, state]));
@@ -330,6 +362,19 @@ async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts
   return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session), failure: null, interrupted: null, leftovers: [], remarks: [] };
 }
 
+/** What became of each change, while the transactions run one after the other. */
+class Progress {
+  private readonly of = new Map<string, { readonly state: ChangeState; readonly reason: string | null }>();
+
+  set(ids: readonly string[], state: ChangeState, reason: string | null): void {
+    for (const id of ids) this.of.set(id, { state, reason });
+  }
+
+  changes(plan: Plan): Outcomes['changes'] {
+    return plan.changes.map(({ id }) => ({ id, ...this.of.get(id) ?? { state: 'skipped', reason: 'An earlier change failed, or the run was stopped.' } }));
+  }
+}
+
 /** From here on the host is being changed: whatever happens is a result, never an exception that reads as "nothing was changed". */
 async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
   const { session, run, facts, plan, baseline } = execution;
@@ -337,35 +382,44 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
   let leftovers: string[] = [];
   let interrupted: string | null = null;
   const remarks: string[] = [];
-  try {
-    for (const step of stepsOf(plan, execution.method())) {
-      // All is in once the daemon has it: then it is quicker and safer to look whether it is well than to go back.
-      const signal = step.kind === 'awaitHealthy' ? null : session.interrupted();
-      if (signal !== null) throw new Interrupted(signal);
-      await execution.step(step);
+  const progress = new Progress();
+  for (const { changes, steps } of transactionsOf(plan, execution.method())) {
+    try {
+      for (const step of steps) {
+        // All is in once the daemon has it: then it is quicker and safer to look whether it is well than to go back.
+        const signal = step.kind === 'awaitHealthy' ? null : session.interrupted();
+        if (signal !== null) throw new Interrupted(signal);
+        await execution.step(step);
+      }
+      // A chmod too moves the time by which the file is known to be the one that the daemon read.
+      if (execution.daemon !== 'restart' && execution.files.some(({ path }) => path === facts.daemon.configPath)) {
+        await noteStartedWith(session, execution.configWritten ?? valueOf(facts.daemon.config)?.text ?? null, textAtStart(facts), valueOf(facts.daemon.process));
+      }
+      progress.set(changes, 'applied', null);
+      execution.keep();
+    } catch (error) {
+      failure = messageOf(error);
+      if (error instanceof Interrupted) interrupted = error.signal;
+      session.progress(`failed: ${failure}`);
+      leftovers = await undo(session, execution.effects(), baseline, true);
+      progress.set(changes, leftovers.length === 0 ? 'reverted' : 'failed', failure);
+      if (leftovers.length === 0) await execution.noteReverted().catch((problem: unknown) => remarks.push(messageOf(problem)));
+      break;
     }
-    interrupted = session.interrupted();
-    // A chmod too moves the time by which the file is known to be the one that the daemon read.
-    if (execution.daemon !== 'restart' && execution.files.some(({ path }) => path === facts.daemon.configPath)) {
-      await noteStartedWith(session, execution.configWritten ?? valueOf(facts.daemon.config)?.text ?? null, textAtStart(facts), valueOf(facts.daemon.process));
-    }
-  } catch (error) {
-    failure = messageOf(error);
-    if (error instanceof Interrupted) interrupted = error.signal;
-    session.progress(`failed: ${failure}`);
-    leftovers = await undo(session, execution.effects(), baseline, true);
   }
+  interrupted ??= session.interrupted();
   session.progress('scanning again');
-  const state: ChangeState = failure === null ? 'applied' : leftovers.length === 0 ? 'reverted' : 'failed';
   const after = await rescan(session, replan).catch((error: unknown) => {
     remarks.push(`The host could not be read again, so what became of the findings is not known: ${messageOf(error)}`);
     return null;
   });
-  const outcomes = judge(plan, before, after ?? before, run.runId, states(plan, state, failure), session);
+  const outcomes = judge(plan, before, after ?? before, run.runId, progress.changes(plan), session);
   const unwell = after === null || interrupted !== null || outcomes.summary.pending + outcomes.summary.unmet + outcomes.summary.regressed > 0;
   const exitCode = leftovers.length > 0 ? 4 : failure !== null && interrupted === null ? 3 : unwell ? 1 : 0;
   try {
-    await run.close({ result: failure === null ? 'applied' : state, exitCode, summary: { ...outcomes.summary }, failure });
+    const stays = outcomes.changes.some(({ state }) => state === 'applied');
+    const result = failure === null ? 'applied' : leftovers.length > 0 ? 'failed' : stays ? 'applied in part' : 'reverted';
+    await run.close({ result, exitCode, summary: { ...outcomes.summary }, failure });
     await pruneRuns(session.stateDir, KEPT_RUNS, session.writer, session.reader);
   } catch (error) {
     remarks.push(`The journal of run ${run.runId} could not be finished: ${messageOf(error)}. When harden says that the run is not finished, undo it: harden rollback ${run.runId}`);

@@ -90,7 +90,7 @@ async function startStopped(session: Session, before: readonly Watched[]): Promi
     const failed: { readonly container: Watched; readonly reason: string }[] = [];
     for (const container of waiting) {
       session.progress(`starting container ${container.name} again`);
-      await session.startContainer(container.id).catch((error: unknown) => failed.push({ container, reason: messageOf(error) }));
+      await session.engine.startContainer(container.id).catch((error: unknown) => failed.push({ container, reason: messageOf(error) }));
     }
     if (failed.length === 0 || failed.length === waiting.length) return failed.map(({ container, reason }) => `container ${container.name} does not start: ${reason}`);
     waiting = failed.map(({ container }) => container);

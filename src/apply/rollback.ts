@@ -11,6 +11,9 @@ import { acquireLock } from '../lock.ts';
 import type { Facts, Json, JsonObject } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { lostByRestart, restartMethod } from '../plan/restart.ts';
+import { describeAction } from '../steps.ts';
+import type { PerformedAction } from './actions.ts';
+import { actionIn, touchedSince } from './actions.ts';
 import type { WayBack } from './daemon.ts';
 import { textsOnTheWay } from './daemon.ts';
 import { daemonOf, oneSpelling, runHeader } from './run-header.ts';
@@ -24,6 +27,8 @@ export interface RollbackPlan {
   readonly createdAt: string;
   /** Paths with what happens to them. */
   readonly restores: readonly { readonly path: string; readonly action: 'restore' | 'remove' | 'metadata' }[];
+  /** What else is taken back, as lines: "taking bob out of the group docker". */
+  readonly takesBack: readonly string[];
   readonly daemon: RunEffects['daemon'];
   readonly effects: RunEffects;
   /** The host as it is; null: no engine answers. */
@@ -102,10 +107,13 @@ async function effectsOf(session: Session, run: RunRecord, facts: Facts | null):
   let method: RestartMethod | null = null;
   let config: { readonly path: string; readonly wayBack: WayBack } | null = null;
   let running: RunEffects['alsoStart'] = [];
+  const actions: PerformedAction[] = [];
   const add = async (entry: JsonObject): Promise<void> => {
     if (!files.has(text(entry.path))) files.set(text(entry.path), await fileUndo(session, run, entry));
   };
-  for (const entry of run.entries.flatMap((line) => line.type === 'intent' ? [line.step] : [])) {
+  // A transaction that the run itself took back is not there to be taken back again: somebody may have worked there since.
+  const reverted = new Set(run.entries.flatMap((line) => line.type === 'reverted' ? [line.seq] : []));
+  for (const entry of run.entries.flatMap((line) => line.type === 'intent' && !reverted.has(line.seq) ? [line.step] : [])) {
     switch (entry.kind) {
       case 'replaceBytes': case 'setMetadata': {
         await add(entry);
@@ -133,6 +141,12 @@ async function effectsOf(session: Session, run: RunRecord, facts: Facts | null):
         });
         break;
       }
+      case 'act': {
+        const action = actionIn(object(entry.action));
+        if (action === null) throw new UsageError(`Run ${run.runId} did something that this version of harden does not know, so it cannot be undone with it. Use the version that made the run: ${text(run.header.tool.version)}.`);
+        actions.push({ action, before: object(entry.before) ?? {} });
+        break;
+      }
       default: break;
     }
   }
@@ -148,6 +162,7 @@ async function effectsOf(session: Session, run: RunRecord, facts: Facts | null):
     method: command !== undefined ? { kind: 'command', command } : (facts === null ? null : restartMethod(facts, undefined)) ?? method,
     // A run that ended by itself has started them again; what stopped since was stopped by somebody else.
     alsoStart: run.closed ? [] : running,
+    actions,
   };
 }
 
@@ -179,6 +194,10 @@ async function refuseTouched(session: Session, run: RunRecord, effects: Journall
     const { restart, reload } = textsOnTheWay(path === effects.configPath ? before : null, effects.wayBack);
     const isOurs = onTheWay && path === effects.configPath && [restart, reload].includes(now?.content?.toString('utf8') ?? '');
     if (!isOurs && !matches(now, state) && !isAsBefore(now, before)) touched.push(path);
+  }
+  for (const performed of effects.actions) {
+    const why = await touchedSince(performed, session);
+    if (why !== null) touched.push(why);
   }
   if (touched.length > 0) {
     throw new UsageError(`Run ${run.runId} cannot be rolled back: changed since by a later run or by hand: ${touched.join(', ')}. Nothing was done. Roll back the later run first, or restore by hand from ${session.stateDir}/runs/${run.runId}/backups.`);
@@ -216,7 +235,8 @@ export async function planRollback(session: Session, runId: string): Promise<Rol
   refuseLoss(runId, effects, facts);
   const restores = [...effects.files].reverse().map(({ path, before }) =>
     ({ path, action: before === null ? 'remove' as const : before.content === null ? 'metadata' as const : 'restore' as const }));
-  return { runId, createdAt: run.header.createdAt, restores, daemon: effects.daemon, effects, facts };
+  const takesBack = [...effects.actions].reverse().map(({ action }) => describeAction(action));
+  return { runId, createdAt: run.header.createdAt, restores, takesBack, daemon: effects.daemon, effects, facts };
 }
 
 const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [] };

@@ -1,3 +1,4 @@
+import type { EngineControl } from '../host/engine-control.ts';
 import type { HostReader, HostWriter } from '../host/port.ts';
 import type { Check, Facts, Remediation, ToolStamp } from '../model.ts';
 
@@ -16,7 +17,8 @@ export interface Session {
   collect(): Promise<Facts>;
   /** True when the engine's API answers. */
   ping(): Promise<boolean>;
-  startContainer(id: string): Promise<void>;
+  /** What changes the engine. */
+  readonly engine: EngineControl;
   now(): Date;
   /** The signal that asked this process to end since changes began, e.g. "SIGTERM"; null: none. It is obeyed between steps. */
   interrupted(): string | null;

@@ -3,6 +3,9 @@ import { messageOf } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import type { FileSnapshot } from '../host/port.ts';
 import type { RestartMethod } from '../plan/restart.ts';
+import { describeAction } from '../steps.ts';
+import type { PerformedAction } from './actions.ts';
+import { undoAction } from './actions.ts';
 import type { DaemonReturn, WayBack } from './daemon.ts';
 import { returnDaemon } from './daemon.ts';
 import { restoreKernelRules } from './kernel-rules.ts';
@@ -33,6 +36,8 @@ export interface RunEffects {
   readonly method: RestartMethod | null;
   /** Containers that ran when a run that was never finished stopped the daemon. */
   readonly alsoStart: DaemonReturn['alsoStart'];
+  /** What was changed that is no file, in the order in which it was done: after the files, so it is taken back before them. */
+  readonly actions: readonly PerformedAction[];
 }
 
 /** True when a path is as it was: mode, owner, and bytes where it had any. */
@@ -54,7 +59,7 @@ async function restoreFile(session: Session, { path, before, made }: FileUndo): 
 }
 
 /**
- * Takes a run back: files in reverse order, then what re-reads them, the daemon last. Every part is tried even when another fails.
+ * Takes a run back: actions in reverse order, then files in reverse order, then what re-reads them, the daemon last. Every part is tried even when another fails.
  * Returns what could not be put back, as sentences; empty when everything is as it was.
  * `immediate`: called by the failing run itself, so whatever differs from before is its own doing.
  */
@@ -68,6 +73,9 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
       problems.push(`${what}: ${messageOf(error)}`);
     }
   };
+  for (const performed of [...effects.actions].reverse()) {
+    await attempt(`taking back: ${describeAction(performed.action)}`, () => undoAction(performed, session));
+  }
   const config = effects.daemon === null ? undefined : effects.files.find(({ path }) => path === effects.configPath);
   for (const file of [...effects.files].reverse().filter((candidate) => candidate !== config)) {
     await attempt(`restoring ${file.path}`, () => restoreFile(session, file));

@@ -60,7 +60,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
     }
     const { interrupted, failure, leftovers, remarks } = result;
     if (interrupted !== null) {
-      context.err(`harden: interrupted by ${interrupted}: ${failure === null ? 'every change was in already' : leftovers.length === 0 ? 'what was done is taken back' : 'not all that was done could be taken back'}\n`);
+      context.err(`harden: interrupted by ${interrupted}: ${failure === null ? 'every change was in already' : leftovers.length === 0 ? 'the change that was under way is taken back' : 'not all that was done could be taken back'}\n`);
     } else if (failure !== null) context.err(`harden: a change failed: ${escapeBlock(failure)}\n`);
     for (const remark of remarks) context.err(`harden: ${escapeBlock(remark)}\n`);
     if (leftovers.length > 0) {

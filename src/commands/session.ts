@@ -61,7 +61,7 @@ export async function openSession(options: SessionOptions, checks: readonly Chec
     endpoint: engine.endpoint.url,
     collect: () => readFacts(options, context),
     ping: () => engine.version().then(() => true, () => false),
-    startContainer: (id) => engine.startContainer(id),
+    engine: engine.control,
     now: () => context.now(),
     progress: (text) => context.progress(text),
     interrupted: () => signals.first,

@@ -10,6 +10,8 @@ import { at, object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { present, unreadable } from '../model.ts';
+import type { EngineControl } from './engine-control.ts';
+import { createEngineControl } from './engine-control.ts';
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -60,7 +62,7 @@ export interface RawSwarm {
 }
 
 /**
- * The reads that a scan needs, as the engine's raw JSON, and what a restart of the daemon leaves to do. Each throws EngineError;
+ * The reads that a scan needs, as the engine's raw JSON. Each throws EngineError;
  * `containers` and `images` only when the list itself fails, `swarm` only when GET /swarm does.
  */
 export interface Engine {
@@ -75,8 +77,8 @@ export interface Engine {
   volumes(): Promise<JsonObject>;
   /** Only a manager can answer. */
   swarm(): Promise<RawSwarm>;
-  /** Starts a container; fine when it runs. */
-  startContainer(id: string): Promise<void>;
+  /** What changes it. */
+  readonly control: EngineControl;
   close(): void;
 }
 
@@ -162,13 +164,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       ]);
       return { swarm, nodes, services };
     },
-    startContainer: async (id) => {
-      try {
-        await ask((docker) => docker.getContainer(id).start());
-      } catch (error) {
-        if (statusOf(error) !== 304) throw error;
-      }
-    },
+    control: createEngineControl(ask, statusOf),
     close: () => agent.destroy(),
   };
 }

@@ -2,7 +2,7 @@ import type { FileStat, Observed } from '../model.ts';
 
 /** Programs that harden may run on a host; nothing named by a container, an image or a config file ever runs. */
 export type Tool =
-  | 'auditctl' | 'augenrules' | 'dockerd' | 'getent' | 'ls' | 'service' | 'systemctl' | 'systemd-tmpfiles' | 'sh' | 'logger';
+  | 'auditctl' | 'augenrules' | 'dockerd' | 'getent' | 'gpasswd' | 'ls' | 'service' | 'systemctl' | 'systemd-tmpfiles' | 'sh' | 'logger';
 
 export interface ToolResult {
   readonly code: number;

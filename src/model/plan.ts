@@ -3,8 +3,8 @@ import type { Facts } from './facts.ts';
 import type { Policy } from './policy.ts';
 import type { Check, Finding, HostSummary } from './report.ts';
 
-/** A wish, not yet a decision. A closed union: a new kind makes the compiler list every place to extend. */
-export type Edit =
+/** A wish about a file. */
+export type FileEdit =
   /** RFC 7396 merge patch over a JSON file that keeps its own layout. `null` removes a key. */
   | { readonly kind: 'mergeJson'; readonly path: string; readonly patch: JsonObject }
   /** Exact permission bits (07777). */
@@ -19,7 +19,19 @@ export type Edit =
   /** Replaces one stretch of a text file; `expected` must be what stands at `offset` (UTF-16 code units of the text without BOM). */
   | { readonly kind: 'spliceText'; readonly path: string; readonly offset: number; readonly expected: string; readonly replacement: string };
 
+/** A wish about something that is no file. */
+export type ObjectEdit =
+  /** Takes an account out of the member list of a group (group(5)). */
+  | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
+  /** The lifetime of node certificates, in nanoseconds (Spec.CAConfig.NodeCertExpiry of GET /swarm). */
+  | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number };
+
+/** A wish, not yet a decision. A closed union: a new kind makes the compiler list every place to extend. */
+export type Edit = FileEdit | ObjectEdit;
 export type EditKind = Edit['kind'];
+
+/** True for an edit that does not end in a file of this host. */
+export const isObjectEdit = (edit: Edit): edit is ObjectEdit => edit.kind === 'removeGroupMember' || edit.kind === 'swarmCertificates';
 
 /** An edit with what it costs. Impact and risk depend on facts. */
 export type ProposedEdit = Edit & {
@@ -82,19 +94,12 @@ export interface FileState {
 /** What must happen after its bytes changed so that a change is in force. */
 export type Activation = 'systemdReload' | 'loadAudit' | 'reloadDaemon' | 'restartDaemon';
 
-/** A decision about one path: drives diff, apply, rollback and (later) script and playbook. */
-export interface Change {
-  /** Stable within a host: "file:/etc/docker/daemon.json". */
+/** What every decision about one target has: it drives diff, apply, rollback and (later) script and playbook. */
+interface ChangeBase {
+  /** Stable within a host: "file:/etc/docker/daemon.json", "group:docker". */
   readonly id: string;
-  readonly kind: 'daemon-config' | 'daemon-flags' | 'audit-rules' | 'run-directories' | 'unit-drop-in' | 'metadata';
   readonly target: Target;
-  /** The path; symbolic links are followed when it is written. */
-  readonly path: string;
   readonly title: string;
-  /** null: absent. */
-  readonly before: FileState | null;
-  readonly after: FileState;
-  readonly activations: readonly Activation[];
   readonly impact: Impact;
   readonly risk: Risk;
   readonly undo: Impact | 'impossible';
@@ -103,11 +108,45 @@ export interface Change {
   readonly promises: readonly Promised[];
   /** Changes without which this one must not be made. */
   readonly requires: readonly string[];
-  /** Unified, secrets masked, control characters escaped. Metadata changes show as "mode 0666 → 0644" lines. */
+  /** Unified, secrets masked, control characters escaped. What is no text shows as "- old" and "+ new" lines. */
   readonly diff: string;
   /** sha256 over the state that the plan saw and the state that it decided on. */
   readonly fingerprint: string;
 }
+
+export const FILE_CHANGE_KINDS = ['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata'] as const;
+export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings'] as const;
+
+/** A decision about one path. All of them are one transaction, with one restart of the daemon at most. */
+export interface FileChange extends ChangeBase {
+  readonly kind: (typeof FILE_CHANGE_KINDS)[number];
+  /** Symbolic links are followed when it is written. */
+  readonly path: string;
+  /** null: absent. */
+  readonly before: FileState | null;
+  readonly after: FileState;
+  readonly activations: readonly Activation[];
+}
+
+/** A decision about something that is no file, carried out by actions. Each is a transaction of its own, after that of the files. */
+export interface ObjectChange extends ChangeBase {
+  readonly kind: (typeof OBJECT_CHANGE_KINDS)[number];
+  /** In the order in which they are made. They hold no secrets: the journal keeps them. */
+  readonly actions: readonly Action[];
+}
+
+export type Change = FileChange | ObjectChange;
+
+export const isFileChange = (change: Change): change is FileChange => (FILE_CHANGE_KINDS as readonly string[]).includes(change.kind);
+
+/**
+ * One call that changes something which is no file. What takes it back is read when it is carried out, and journalled before
+ * (src/apply/actions.ts).
+ */
+export type Action =
+  | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
+  /** Nanoseconds. */
+  | { readonly kind: 'setSwarmCertificates'; readonly nodeCertExpiry: number };
 
 export interface Promised {
   readonly check: string;
@@ -136,7 +175,7 @@ export interface PlanInputs {
   readonly policyParameters: JsonObject;
 }
 
-/** The plan document. `before` and `after` of its changes never leave the process: they may hold secrets. */
+/** The plan. `before` and `after` of its file changes never leave the process: they may hold secrets. */
 export interface Plan {
   readonly schemaVersion: 1;
   readonly tool: ToolStamp;
@@ -161,6 +200,6 @@ export interface RestartForecast {
   readonly stops: readonly { readonly name: string; readonly restartPolicy: string; readonly startedByHarden: boolean }[];
 }
 
-/** A change as it is saved and shown: without the states. */
-export type ChangeDocument = Omit<Change, 'before' | 'after' | 'activations' | 'path'>;
+/** A change as it is saved and shown: without the states and what makes it happen, which are always computed anew. */
+export type ChangeDocument = ChangeBase & { readonly kind: Change['kind'] };
 export type PlanDocument = Omit<Plan, 'changes'> & { readonly changes: readonly ChangeDocument[] };

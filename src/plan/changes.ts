@@ -1,21 +1,16 @@
-import { createHash } from 'node:crypto';
 import { auditDropIn, tmpfilesDropIn } from '../audit/render.ts';
 import { mergeJson } from '../daemon/json-edit.ts';
 import { AUDIT_DROP_IN, TMPFILES_DROP_IN, unitDropInPath } from '../managed.ts';
 import { maskSecretsInJsonText, maskSecretsInText } from '../mask.ts';
 import type {
-  Activation, Change, Edit, Facts, FileState, Finding, Impact, Json, JsonObject, Observed, Policy, ProposedEdit, Remediation, Target,
+  Activation, Change, Edit, Facts, FileChange, FileEdit, FileState, Finding, Impact, Json, JsonObject, ObjectEdit, Observed, Policy, ProposedEdit,
 } from '../model.ts';
-import { maxImpact, maxRisk, statOf, valueOf } from '../model.ts';
+import { isObjectEdit, statOf, valueOf } from '../model.ts';
 import { diffOf } from './diff.ts';
+import { buildObjectChanges, objectClaims } from './object-changes.ts';
+import type { EditOf, PlannedEdit } from './planned.ts';
+import { mergedFrom, ofKind, sha256 } from './planned.ts';
 import { unitDropIn } from './unit-drop-in.ts';
-
-/** An edit that survived selection and ceilings, with the finding that asked for it. */
-export interface PlannedEdit {
-  readonly finding: Finding;
-  readonly remediation: Remediation;
-  readonly edit: ProposedEdit;
-}
 
 /** Two edits that want different things of one place. Both findings are deferred, naming each other. */
 export interface Conflict {
@@ -24,13 +19,8 @@ export interface Conflict {
   readonly about: string;
 }
 
-type EditOf<K extends Edit['kind']> = Extract<ProposedEdit, { kind: K }>;
-
-const ofKind = <K extends Edit['kind']>(planned: readonly PlannedEdit[], kind: K): EditOf<K>[] =>
-  planned.map(({ edit }) => edit).filter((edit): edit is EditOf<K> => edit.kind === kind);
-
 /** The path that an edit changes. */
-export function pathOf(edit: Edit): string {
+export function pathOf(edit: FileEdit): string {
   switch (edit.kind) {
     case 'auditRule': return AUDIT_DROP_IN;
     case 'runDirectory': return TMPFILES_DROP_IN;
@@ -44,6 +34,7 @@ const canonical = (facts: Facts, path: string): string => valueOf(statOf(facts, 
 
 /** What an edit claims, as key → value: two edits with one key and different values cannot both be made. */
 function claims(edit: Edit, facts: Facts): readonly (readonly [key: string, value: Json])[] {
+  if (isObjectEdit(edit)) return objectClaims(edit);
   switch (edit.kind) {
     case 'mergeJson': return Object.entries(edit.patch).map(([key, value]) => [`${edit.path}: "${key}"`, value]);
     case 'setMode': return [[`${canonical(facts, edit.path)}: mode`, edit.mode]];
@@ -116,7 +107,7 @@ function auditStyle(facts: Facts): 'watch' | 'syscall' {
   return Number(major ?? 3) >= 4 ? 'syscall' : 'watch';
 }
 
-const kindOf = (planned: readonly PlannedEdit[], path: string, facts: Facts): Change['kind'] => {
+const kindOf = (planned: readonly PlannedEdit[], path: string, facts: Facts): FileChange['kind'] => {
   if (path === AUDIT_DROP_IN) return 'audit-rules';
   if (path === TMPFILES_DROP_IN) return 'run-directories';
   if (path === facts.daemon.configPath && ofKind(planned, 'mergeJson').length > 0) return 'daemon-config';
@@ -124,7 +115,7 @@ const kindOf = (planned: readonly PlannedEdit[], path: string, facts: Facts): Ch
   return ofKind(planned, 'unitDropIn').length > 0 ? 'unit-drop-in' : 'metadata';
 };
 
-const TITLES: Readonly<Record<Change['kind'], string>> = {
+const TITLES: Readonly<Record<FileChange['kind'], string>> = {
   'daemon-config': 'Daemon configuration',
   'daemon-flags': 'Flags of the daemon',
   'audit-rules': 'Audit rules',
@@ -147,7 +138,7 @@ const wantsLiveRestore = (planned: readonly PlannedEdit[]): boolean =>
  * What must run after the bytes are in place. Live-restore is turned on by a reload before any restart, so that the restart
  * finds it on and leaves running containers alone.
  */
-function activationsOf(kind: Change['kind'], planned: readonly PlannedEdit[], impact: Impact): Activation[] {
+function activationsOf(kind: FileChange['kind'], planned: readonly PlannedEdit[], impact: Impact): Activation[] {
   switch (kind) {
     case 'audit-rules': return ['loadAudit'];
     case 'daemon-config':
@@ -159,21 +150,15 @@ function activationsOf(kind: Change['kind'], planned: readonly PlannedEdit[], im
   }
 }
 
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const stateDigest = (state: FileState | null): JsonObject | null => state === null ? null : {
   content: state.content === null ? null : sha256((state.bom ? '\uFEFF' : '') + state.content), mode: state.mode, uid: state.uid, gid: state.gid,
 };
-
-const key = (finding: { check: string; target: Target }): string => `${finding.check} ${finding.target.kind} ${finding.target.id}`;
-const unique = <T>(values: readonly T[], by: (value: T) => string): T[] => [...new Map(values.map((value) => [by(value), value])).values()];
-const mostCostlyUndo = (undos: readonly (Impact | 'impossible')[]): Impact | 'impossible' =>
-  undos.includes('impossible') ? 'impossible' : maxImpact(undos.filter((undo) => undo !== 'impossible'));
 
 /** True when the rules that a drop-in holds are not all in force, so that loading it is a change although its bytes stay. */
 const needsLoading = (facts: Facts, planned: readonly PlannedEdit[]): boolean =>
   valueOf(facts.audit.enabled) !== 2 && planned.some(({ finding }) => finding.pending !== undefined);
 
-function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts, policy: Policy): Change | null {
+function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts, policy: Policy): FileChange | null {
   const stat = valueOf(statOf(facts, path));
   const kind = kindOf(planned, path, facts);
   const text = kind === 'metadata' ? undefined : textOf(facts, path);
@@ -192,9 +177,8 @@ function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts
   const unchanged = before !== null && JSON.stringify(stateDigest(before)) === JSON.stringify(stateDigest(after));
   if (unchanged && !(kind === 'audit-rules' && needsLoading(facts, planned))) return null;
 
-  const impact = maxImpact(planned.map(({ edit }) => edit.impact));
+  const merged = mergedFrom(planned);
   const mask = kind === 'daemon-config' ? maskSecretsInJsonText : maskSecretsInText;
-  const notes = unique(planned.flatMap(({ edit, remediation }) => [remediation.effect, ...(edit.note === undefined ? [] : [edit.note])]), (note) => note);
   return {
     id: `${kind === 'metadata' ? 'mode' : 'file'}:${path}`,
     kind,
@@ -203,24 +187,15 @@ function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts
     title: `${TITLES[kind]}: ${path}`,
     before,
     after,
-    activations: activationsOf(kind, planned, impact),
-    impact,
-    risk: maxRisk(planned.map(({ edit }) => edit.risk)),
-    undo: mostCostlyUndo(planned.map(({ edit }) => edit.undo)),
-    effect: notes.join(' '),
-    because: unique(planned.map(({ finding }) => ({ check: finding.check, target: finding.target })), key),
-    promises: [],
-    requires: [],
+    activations: activationsOf(kind, planned, merged.impact),
+    ...merged,
     diff: diffOf(path, before, after, mask),
     fingerprint: sha256(JSON.stringify({ path, realPath: stat?.realPath ?? path, before: stateDigest(before), after: stateDigest(after) })),
   };
 }
 
-/**
- * Merges all edits of one path into one change. Edits that change nothing make none: their findings wait for something else.
- * The order is the order in which `apply` makes them: what others need first, the daemon's own file last.
- */
-export function buildChanges(planned: readonly PlannedEdit[], facts: Facts, policy: Policy): Change[] {
+/** Merges all edits of one path into one change, in the order in which `apply` makes them: what others need first, the daemon's own file last. */
+function buildFileChanges(planned: readonly PlannedEdit<FileEdit & ProposedEdit>[], facts: Facts, policy: Policy): FileChange[] {
   const byPath = new Map<string, { path: string; edits: PlannedEdit[] }>();
   for (const item of planned) {
     const path = pathOf(item.edit);
@@ -228,11 +203,22 @@ export function buildChanges(planned: readonly PlannedEdit[], facts: Facts, poli
     if (group === undefined) byPath.set(canonical(facts, path), { path, edits: [item] });
     else group.edits.push(item);
   }
-  const order: readonly Change['kind'][] = ['metadata', 'run-directories', 'audit-rules', 'unit-drop-in', 'daemon-flags', 'daemon-config'];
+  const order: readonly FileChange['kind'][] = ['metadata', 'run-directories', 'audit-rules', 'unit-drop-in', 'daemon-flags', 'daemon-config'];
   const changes = [...byPath.values()]
     .map(({ path, edits }) => buildChange(path, edits, facts, policy))
     .filter((change) => change !== null)
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.path.localeCompare(b.path));
   const directories = changes.find(({ kind }) => kind === 'run-directories');
   return changes.map((change) => change.kind === 'audit-rules' && directories !== undefined ? { ...change, requires: [directories.id] } : change);
+}
+
+/** Merges all edits of one target into one change; those of files come first. Edits that change nothing make none: their findings wait for something else. */
+export function buildChanges(planned: readonly PlannedEdit[], facts: Facts, policy: Policy): Change[] {
+  const files: PlannedEdit<FileEdit & ProposedEdit>[] = [];
+  const objects: PlannedEdit<ObjectEdit & ProposedEdit>[] = [];
+  for (const { edit, ...item } of planned) {
+    if (isObjectEdit(edit)) objects.push({ ...item, edit });
+    else files.push({ ...item, edit });
+  }
+  return [...buildFileChanges(files, facts, policy), ...buildObjectChanges(objects, facts)];
 }

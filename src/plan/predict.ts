@@ -4,15 +4,16 @@ import { parseConfigFile } from '../daemon/json-edit.ts';
 import { configAtStart, daemonSetting } from '../daemon/settings.ts';
 import { commandLine } from '../daemon/unit.ts';
 import { MANAGED_PATHS, unitDropInPath } from '../managed.ts';
-import type { Change, EngineInfo, Facts, FileStat, Json, NetworkFacts, Observed, UnitFacts } from '../model.ts';
-import { mapObserved, present, valueOf } from '../model.ts';
+import type { Change, EngineInfo, Facts, FileChange, FileStat, Json, NetworkFacts, Observed, UnitFacts } from '../model.ts';
+import { isFileChange, mapObserved, present, valueOf } from '../model.ts';
+import { predictObjects } from './predict-objects.ts';
 
 const LATER_MS = 1_000;
 
 const later = (iso: string, milliseconds: number): string => new Date(Date.parse(iso) + milliseconds).toISOString();
 
 /** Stats of every spelling of the changed paths, and of the files that a change creates. */
-function predictFiles(facts: Facts, changes: readonly Change[], changedAtMs: number): Facts['files'] {
+function predictFiles(facts: Facts, changes: readonly FileChange[], changedAtMs: number): Facts['files'] {
   const files: Record<string, Observed<FileStat>> = { ...facts.files };
   for (const { path, before, after } of changes) {
     const realPath = valueOf(files[path])?.realPath ?? path;
@@ -85,11 +86,7 @@ function predictNetworks(networks: readonly NetworkFacts[], facts: Facts, liveRe
     ? { ...network, options: { ...network.options, 'com.docker.network.bridge.enable_icc': String(icc) } } : network);
 }
 
-/**
- * The facts as they would be once the changes are made and activated. Pure; what a change cannot influence stays as read.
- * Evaluating these facts gives the plan's promises.
- */
-export function predict(facts: Facts, changes: readonly Change[]): Facts {
+function predictFileChanges(facts: Facts, changes: readonly FileChange[]): Facts {
   if (changes.length === 0) return facts;
   const changedAt = later(facts.collectedAt, LATER_MS);
   const restarted = changes.some(({ activations }) => activations.includes('restartDaemon'));
@@ -148,4 +145,12 @@ export function predict(facts: Facts, changes: readonly Change[]): Facts {
     },
     networks: restarted ? mapObserved(facts.networks, (networks) => predictNetworks(networks, withFiles, liveRestore)) : facts.networks,
   };
+}
+
+/**
+ * The facts as they would be once the changes are made and activated. Pure; what a change cannot influence stays as read.
+ * Evaluating these facts gives the plan's promises.
+ */
+export function predict(facts: Facts, changes: readonly Change[]): Facts {
+  return predictObjects(predictFileChanges(facts, changes.filter(isFileChange)), changes.filter((change) => !isFileChange(change)));
 }

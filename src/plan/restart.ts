@@ -1,5 +1,5 @@
 import type { Change, Facts, Owner, RestartForecast } from '../model.ts';
-import { valueOf } from '../model.ts';
+import { isFileChange, valueOf } from '../model.ts';
 import { containersThat } from '../daemon/containers.ts';
 import { parseConfigFile } from '../daemon/json-edit.ts';
 import { daemonSetting } from '../daemon/settings.ts';
@@ -26,7 +26,8 @@ const RESTARTS_BY_ITSELF: ReadonlySet<string> = new Set(['always', 'unless-stopp
  * What a restart of the daemon does to the containers that run now. Containers survive when live-restore is on before and
  * after the restart (dockerd(8), --live-restore); a manager or worker of a swarm cannot have it.
  */
-export function restartForecast(changes: readonly Change[], before: Facts, after: Facts): RestartForecast | null {
+export function restartForecast(all: readonly Change[], before: Facts, after: Facts): RestartForecast | null {
+  const changes = all.filter(isFileChange);
   if (!changes.some(({ activations }) => activations.includes('restartDaemon'))) return null;
   // Only a reload of daemon.json turns it on before the daemon goes down; a flag needs the restart itself.
   const turnsOn = changes.some(({ kind, activations, after: { content } }) => {

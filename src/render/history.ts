@@ -41,12 +41,13 @@ const ACTIONS: Readonly<Record<RollbackPlan['restores'][number]['action'], strin
 };
 
 /** What undoing a run brings back. */
-export function renderRollback({ runId, createdAt, restores, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
+export function renderRollback({ runId, createdAt, restores, takesBack, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
   const style = styleFor(layout);
   const how = method?.kind === 'command' ? `: ${escapeLine(method.command)}` : '';
   const then = daemon === null ? [] : [daemon === 'restart' ? `  The daemon restarts${how}.` : '  The daemon is reloaded.'];
   return `${[
     style.bold(`Undo run ${escapeLine(runId)} of ${escapeLine(createdAt)}`),
+    ...takesBack.map((what) => `  ~ ${style.dim('taken back:')} ${escapeLine(what)}`),
     ...restores.map(({ path, action }) => `  ${ACTIONS[action].slice(0, 1)} ${escapeLine(path)}  ${style.dim(ACTIONS[action].slice(2))}`),
     ...then,
   ].join('\n')}\n`;

@@ -1,4 +1,5 @@
 import type { Change, DeferReason, Plan, Report, Target } from '../model.ts';
+import { isFileChange } from '../model.ts';
 import { ceilingOffers } from '../ceilings.ts';
 import { engineLine, targetName } from './common.ts';
 import { renderDiff } from './diff.ts';
@@ -36,7 +37,7 @@ export function renderPlan(plan: Plan, report: Report, layout: Layout, limit: nu
 /** One change: what it is, what it costs and risks, its diff, whom it answers, what it promises. */
 export function renderChange(change: Change, name: (check: string) => string, layout: Layout, limit: number | null): string[] {
   const style = styleFor(layout);
-  const symbol = change.before === null ? style.green('+') : style.yellow('~');
+  const symbol = isFileChange(change) && change.before === null ? style.green('+') : style.yellow('~');
   const passes = change.promises.filter(({ expect }) => expect === 'pass');
   const pending = change.promises.filter(({ expect }) => expect === 'pending');
   const list = (lead: string, items: readonly string[]): string[] => {

@@ -98,7 +98,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('safety', 'systemd'), () 
     test(`SIG${signal} during a step: the step ends, everything is taken back, and the exit code is 1`, async () => {
       const { code, said } = await during('reloadDaemon', `kill -${signal} $pid`, ...LIVE);
       expect({ code, said }).toMatchObject({ code: 1 });
-      expect(said).toContain(`interrupted by SIG${signal}: what was done is taken back`);
+      expect(said).toContain(`interrupted by SIG${signal}: the change that was under way is taken back`);
       expect(await tree(host)).toBe(before.tree);
       expect(await pids(host)).toEqual(before.pids);
       expect((await harden(host, ['history'])).stdout).toContain('reverted');

@@ -1,0 +1,36 @@
+import type { Action, JsonObject } from '../model.ts';
+import { removeGroupMember } from './actions/group.ts';
+import { setSwarmCertificates } from './actions/swarm.ts';
+import type { Session } from './session.ts';
+
+/** How one kind of action is carried out and taken back. */
+export interface Executor<A extends Action> {
+  /** What takes it back, to be journalled before it is done; no secrets. Throws HostError when what it changes is not as it was planned. */
+  before(action: A, session: Session): Promise<JsonObject>;
+  perform(action: A, before: JsonObject, session: Session): Promise<void>;
+  /** Takes it back, wherever it was stopped: it looks before it acts, and does nothing where nothing was done. Throws what could not be done. */
+  undo(action: A, before: JsonObject, session: Session): Promise<void>;
+  /** Why taking it back would lose what somebody did since, as a sentence; null when it would not. */
+  touched(action: A, before: JsonObject, session: Session): Promise<string | null>;
+}
+
+const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = { removeGroupMember, setSwarmCertificates };
+
+/** One executor for all: the kind of an action decides which one gets it. */
+const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind] as Executor<Action>;
+
+export const beforeAction = (action: Action, session: Session): Promise<JsonObject> => executorOf(action).before(action, session);
+export const performAction = (action: Action, before: JsonObject, session: Session): Promise<void> => executorOf(action).perform(action, before, session);
+
+/** An action that was begun, and what takes it back. */
+export interface PerformedAction {
+  readonly action: Action;
+  readonly before: JsonObject;
+}
+
+export const undoAction = ({ action, before }: PerformedAction, session: Session): Promise<void> => executorOf(action).undo(action, before, session);
+export const touchedSince = ({ action, before }: PerformedAction, session: Session): Promise<string | null> => executorOf(action).touched(action, before, session);
+
+/** An action as the journal has it; null for one that this version does not know. */
+export const actionIn = (value: JsonObject | null): Action | null =>
+  value !== null && typeof value.kind === 'string' && Object.hasOwn(EXECUTORS, value.kind) ? value as unknown as Action : null;
