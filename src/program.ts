@@ -66,6 +66,8 @@ const policyFile: Extend = (command) => command.addOption(
   new Option('--policy <file>', 'the policy (default: ./harden.yaml, then /etc/harden/harden.yaml)').helpGroup(WHAT));
 const benchmark: Extend = (command) => command.addOption(
   new Option('--benchmark <edition>', `numbers and selection of this edition: ${EDITIONS.join(', ')} (default: 1.8.0)`).helpGroup(WHAT));
+const vulnerabilities: Extend = (command) => command.addOption(
+  new Option('--vulnerabilities <file>', 'what Trivy, Grype or Clair wrote about an image (JSON or SARIF), for the check of scanned images; may be repeated').argParser(collected).helpGroup(WHAT));
 const selection: Extend = (command) => policyFile(benchmark(command
   .addOption(new Option('-c, --check <list>', 'only these: ids, id prefixes, CIS numbers, codes of Dockle').argParser(list).helpGroup(WHAT))
   .addOption(new Option('-e, --exclude <list>', 'not these').argParser(list).helpGroup(WHAT))
@@ -119,14 +121,14 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
 
   extend(
     command('scan', look, 'Judge a host and print the verdicts. Exits 1 while WARN or UNKNOWN remain.'),
-    engine, snapshot, selection, parameters, output('table (default) or json', 'write the result to a file'), limit,
+    engine, snapshot, selection, vulnerabilities, parameters, output('table (default), json or docker-bench', 'write the result to a file'), limit,
     (scan) => scan.addOption(new Option('--fail-on <what>', 'exit 1 when this remains; unknown includes warn').choices(['unknown', 'warn', 'never']).default('unknown').helpGroup(OUTPUT)),
     common,
   ).action(async (options: ScanOptions) => exit(await (await import('./commands/scan.ts')).scan(options, context)));
 
   extend(
     command('plan', look, 'Scan, then show the changes as diffs, what they promise, and what is deferred and why.'),
-    engine, snapshot, restart, selection, parameters, ceilings,
+    engine, snapshot, restart, selection, vulnerabilities, parameters, ceilings,
     output('text (default) or json', 'save the plan (JSON, mode 0600) for `harden apply FILE`'), limit,
     (plan) => plan.addOption(new Option('--exit-code', 'exit 1 when there are changes').helpGroup(OUTPUT)),
     common,
@@ -137,13 +139,13 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .argument('[plan]', 'a plan saved by `harden plan -o`')
       .addOption(new Option('--run <id>', 'a run from `harden history`').helpGroup(WHAT))
       .addOption(new Option('--baseline <file>', 'an earlier `harden scan --format json`').helpGroup(WHAT)),
-    engine, snapshot, policyFile, output('table (default) or json', 'write the result to a file'), limit, common,
+    engine, snapshot, policyFile, vulnerabilities, output('table (default) or json', 'write the result to a file'), limit, common,
   ).action(async (plan: string | undefined, options: VerifyOptions) => exit(await (await import('./commands/verify.ts')).verify(plan, options, context)));
 
   extend(
     command('collect', look, 'Write the facts of this host to one JSON file, secrets masked, for `--facts`.')
       .addOption(new Option('-o, --output <file>', 'where to write it (mode 0600); - is standard output').makeOptionMandatory().helpGroup(OUTPUT)),
-    engine, common,
+    engine, vulnerabilities, common,
   ).action(async (options: CollectOptions) => exit(await (await import('./commands/collect.ts')).collectFacts(options, context)));
 
   extend(
@@ -154,7 +156,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(
     command('apply', act, 'Plan (or load a saved plan), show the diffs, ask, apply, rescan, and print what became of each finding.')
       .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings'),
-    engine, restart, selection, parameters, ceilings, yes('apply'),
+    engine, restart, selection, vulnerabilities, parameters, ceilings, yes('apply'),
     output('text (default) or json', 'write the outcome to a file'), limit, common,
   ).action(async (plan: string | undefined, options: ApplyOptions) => exit(await (await import('./commands/apply.ts')).apply(plan, options, context)));
 

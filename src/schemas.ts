@@ -3,7 +3,8 @@ import type { RunSummary } from './journal.ts';
 import type {
   CheckResult, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
-import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
+import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
+import type { DockerBenchDocument } from './render/docker-bench.ts';
 
 /** Schemas of what users write and of every document that harden writes. Loaded only where one is read or checked. */
 
@@ -59,6 +60,8 @@ const parameters = z.strictObject({
     trustedSources: z.array(line).exactOptional(),
     maxAgeDays: days.exactOptional(),
     publicNames: z.array(line).exactOptional(),
+    maxScanAgeDays: days.exactOptional(),
+    fixSeverity: z.enum(FLAW_SEVERITIES).exactOptional(),
   }).exactOptional(),
   operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional() }).exactOptional(),
   swarm: z.strictObject({
@@ -246,6 +249,28 @@ const explainDocument = z.object({
   manual: z.string().nullable(),
 });
 
+/** `harden scan --format docker-bench`. */
+const dockerBenchDocument = z.object({
+  dockerbenchsecurity: z.literal('1.6.0'),
+  start: z.int(),
+  tests: z.array(z.object({
+    id: z.string().regex(/^[1-7]$/),
+    desc: z.string(),
+    results: z.array(z.object({
+      id: z.string().regex(/^[1-7](\.\d+)+$/),
+      desc: z.string(),
+      result: z.enum(['PASS', 'WARN', 'INFO', 'NOTE']),
+      details: z.string().exactOptional(),
+      items: z.array(z.string()).exactOptional(),
+      remediation: z.string().exactOptional(),
+      'remediation-impact': z.string().exactOptional(),
+    })),
+  })),
+  checks: z.int(),
+  score: z.int(),
+  end: z.int(),
+}) satisfies z.ZodType<DockerBenchDocument>;
+
 /** `harden history --format json`. */
 const historyDocument = z.object({
   ...document,
@@ -272,6 +297,7 @@ const SHIPPED = {
   scan: { schema: scanDocument, title: 'harden scan --format json' },
   plan: { schema: planDocument, title: 'harden plan -o FILE, harden plan --format json' },
   outcomes: { schema: outcomesDocument, title: 'harden apply --format json, harden verify --format json' },
+  'docker-bench': { schema: dockerBenchDocument, title: 'harden scan --format docker-bench' },
   history: { schema: historyDocument, title: 'harden history --format json' },
   list: { schema: listDocument, title: 'harden list --format json' },
   explain: { schema: explainDocument, title: 'harden explain --format json' },

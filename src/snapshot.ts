@@ -136,6 +136,7 @@ export async function loadSnapshot(path: string): Promise<Facts> {
   }
   const missing = PARTS.filter((part) => !isRecord(value[part]));
   if (schemaVersion !== 1 || missing.length > 0) throw refuse(`is no snapshot: ${missing.length > 0 ? `it lacks ${missing.join(', ')}` : 'it has no schemaVersion'}`);
+  if (value['vulnerabilities'] !== undefined && !Array.isArray(value['vulnerabilities'])) throw refuse('is no snapshot: its vulnerabilities are no list');
   return value as unknown as Facts;
 }
 

@@ -26,7 +26,7 @@ const printed = async (...argv: string[]): Promise<unknown> => JSON.parse((await
 
 const planned = (): Promise<unknown> => printed('plan', '--facts', HOST, '--max-impact', 'data', '--max-risk', 'irreversible', '--set', 'defaultUlimits.nofile="65536:524288"');
 
-const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'history' | 'policy'>, () => Promise<unknown>>> = {
+const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'docker-bench' | 'history' | 'policy'>, () => Promise<unknown>>> = {
   scan: () => printed('scan', '--facts', HOST),
   plan: planned,
   outcomes: async () => {
@@ -45,6 +45,12 @@ describe('what harden prints fits the schema that ships', () => {
     expect(validator(name as SchemaName, true)(document)).toBe('');
     expect(validator(name as SchemaName, false)({ ...(document as object), addedLater: 1 })).toBe('');
     expect(validator(name as SchemaName, false)({ ...(document as object), schemaVersion: 2 })).not.toBe('');
+  });
+
+  it('docker-bench', async () => {
+    const document = JSON.parse((await harden(['scan', '--facts', HOST, '--format', 'docker-bench'])).out) as object;
+    expect(validator('docker-bench', true)(document)).toBe('');
+    expect(validator('docker-bench', false)({ ...document, dockerbenchsecurity: '2' })).not.toBe('');
   });
 
   it('outcomes with every state', () => {

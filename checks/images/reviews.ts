@@ -3,7 +3,7 @@ import { manual } from '../verdict.ts';
 import { always, IMAGES, judgeImages, sinceD112 } from './images.ts';
 
 /** One task for all images: what is asked cannot be seen from outside of their files. */
-function review(facts: Facts, task: string): readonly Verdict<never>[] {
+export function review(facts: Facts, task: string): readonly Verdict<never>[] {
   const verdicts = judgeImages<never>(facts, (_, target) => [manual(target, task)]);
   return verdicts.some(({ outcome }) => outcome === 'manual') ? [manual(IMAGES, `${verdicts.length} ${verdicts.length === 1 ? 'image' : 'images'}: ${task}`)] : verdicts;
 }
@@ -20,20 +20,6 @@ export const minimal: Check<never> = {
   cis: always('4.3'),
   aliases: ['CIS-DI-0003'],
   evaluate: (facts) => review(facts, 'review which packages they need'),
-};
-
-export const scanned: Check<never> = {
-  id: 'image.scanned',
-  title: 'Images are scanned for known flaws and rebuilt with the fixes',
-  rationale: 'Flaws become known after an image was built, and only a new build brings the fixes.',
-  evidence: 'The engine does not know whether an image was scanned',
-  passes: 'Never by itself: a person reads the result of a scanner.',
-  section: 'images',
-  severity: 'high',
-  level: 1,
-  cis: always('4.4'),
-  aliases: ['CIS-DI-0004'],
-  evaluate: (facts) => review(facts, 'scan them, and rebuild those with fixes'),
 };
 
 export const setuid: Check<never> = {

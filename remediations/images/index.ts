@@ -4,13 +4,14 @@ import { check as copyNotAdd } from '../../checks/images/copy-not-add.ts';
 import { check as healthcheck } from '../../checks/images/healthcheck.ts';
 import { check as noSecrets } from '../../checks/images/no-secrets.ts';
 import { check as packagePins } from '../../checks/images/package-pins.ts';
-import { minimal, scanned, setuid, signedArtifacts } from '../../checks/images/reviews.ts';
+import { minimal, setuid, signedArtifacts } from '../../checks/images/reviews.ts';
 import { check as trustedBase } from '../../checks/images/trusted-base.ts';
 import { check as updateAlone } from '../../checks/images/update-alone.ts';
 import { check as user } from '../../checks/images/user.ts';
 import { check as verifiedPackages } from '../../checks/images/verified-packages.ts';
 import type { Remediation } from '../../src/model.ts';
 import { byHand } from '../by-hand.ts';
+import { scanned } from './scanned.ts';
 
 const BUILT = 'An image is changed where it is built: in its Dockerfile.';
 const REBUILD = 'Build the image again, and create its containers from the new one.';
@@ -40,12 +41,7 @@ export const imageRemediations: readonly Remediation[] = [
       + `install with --no-install-recommends. ${REBUILD}`,
     impact: 'recreate',
   }),
-  byHand(scanned, {
-    effect: 'Known flaws in images are found and fixed.',
-    why: 'harden has no database of flaws.',
-    steps: `Scan each image with a scanner (trivy image IMAGE, grype IMAGE), raise the base image and the packages with fixes. ${REBUILD} Repeat on a schedule.`,
-    impact: 'recreate',
-  }),
+  scanned,
   byHand(contentTrust, {
     effect: 'Pulls of images work again, and are pinned by digest where that matters.',
     why: 'The variable stands in files of people\'s logins, and what it was to protect needs another means.',

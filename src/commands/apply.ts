@@ -43,7 +43,10 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   show(renderPlan(planned.plan, planned.report, textOnStdout ? layout : asking, options.limit ?? null));
 
   const agreed = await agree(choice, planned, facts, options, context);
-  const session = await openSession(options, agreed.choice.selected, context);
+  // Reports are read once: a file that is gone by the rescan must not end a run half-way.
+  const { vulnerabilities: _, ...where } = options;
+  const opened = await openSession(where, agreed.choice.selected, context);
+  const session = { ...opened, collect: async () => ({ ...await opened.collect(), ...(facts.vulnerabilities !== undefined && { vulnerabilities: facts.vulnerabilities }) }) };
   session.holdSignals();
   try {
     const result = await applyPlan(planDocument(agreed.planned.plan), session, (now) => planFor(agreed.choice, now, context));

@@ -26,6 +26,8 @@ export interface WhereOptions {
   readonly dockerHost?: string;
   readonly facts?: string;
   readonly stateDir?: string;
+  /** Reports of scanners about images. */
+  readonly vulnerabilities?: readonly string[];
 }
 
 /** In which form results are printed, and where to. */

@@ -6,7 +6,7 @@ import type { Parameters, PlanDocument, Report } from '../model.ts';
 
 /** Saved documents are untrusted input: read as data, checked whole, and what they ask for is recomputed. */
 
-/** No document of ours comes near this. */
+/** No document of ours comes near this, nor does a scanner's report about one image. */
 const MAX_BYTES = 64 << 20;
 
 export async function readPlan(path: string): Promise<PlanDocument> {
@@ -26,14 +26,18 @@ export async function readReport(path: string): Promise<Report> {
   return check<Report>(scanDocument, await readJson(path), path, 'scan', 'harden scan --format json');
 }
 
-async function readJson(path: string): Promise<unknown> {
+/**
+ * What a JSON file holds.
+ * @throws UsageError when it is no regular file, larger than 64 MiB, or not JSON
+ */
+export async function readJson(path: string): Promise<unknown> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = await file.stat();
       if (!stat.isFile()) throw new UsageError(`${path} is not a regular file`);
-      if (stat.size > MAX_BYTES) throw new UsageError(`${path} is larger than 64 MiB: harden wrote no such file`);
-      return JSON.parse(await file.readFile('utf8')) as unknown;
+      if (stat.size > MAX_BYTES) throw new UsageError(`${path} is larger than 64 MiB: nothing that is read here is`);
+      return JSON.parse((await file.readFile('utf8')).replace(/^\uFEFF/u, '')) as unknown;
     } finally {
       await file.close();
     }

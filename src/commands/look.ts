@@ -35,10 +35,17 @@ export async function look(where: WhereOptions, flags: PolicyFlags, context: Con
 }
 
 /**
- * The facts of a host, or of a snapshot.
- * @throws UsageError when no engine answers
+ * The facts of a host, or of a snapshot, with what scanners wrote about its images.
+ * @throws UsageError when no engine answers, or a report cannot be used
  */
 export async function readFacts(where: WhereOptions, context: Context): Promise<Facts> {
+  if (where.vulnerabilities === undefined) return readHost(where, context);
+  const { readScans, withScans } = await import('./vulnerabilities.ts');
+  const scans = await readScans(where.vulnerabilities);
+  return withScans(await readHost(where, context), scans, context);
+}
+
+async function readHost(where: WhereOptions, context: Context): Promise<Facts> {
   const { dockerHost, facts: snapshot } = where;
   const { collect, loadSnapshot } = await import('../collect.ts');
   if (snapshot !== undefined) {

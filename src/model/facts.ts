@@ -33,6 +33,8 @@ export interface Facts {
   readonly swarmNode?: Observed<SwarmNodeFacts>;
   /** Where DOCKER_CONTENT_TRUST is set, and to what: this process, and the files that logins read. */
   readonly contentTrust?: Observed<readonly { readonly source: string; readonly value: string }[]>;
+  /** What scanners wrote about images (--vulnerabilities); missing when nobody gave a report. */
+  readonly vulnerabilities?: readonly VulnerabilityScan[];
 }
 
 export type ServiceManager = 'systemd' | 'sysvinit' | 'none';
@@ -290,6 +292,34 @@ export interface ImageHistoryEntry {
   readonly createdBy: string;
   readonly sizeBytes: number;
   readonly comment: string;
+}
+
+/** Ordered; `unknown` ranks nowhere: nobody said. */
+export const FLAW_SEVERITIES = ['negligible', 'low', 'medium', 'high', 'critical'] as const;
+export type FlawSeverity = (typeof FLAW_SEVERITIES)[number];
+
+/** One report of a scanner about one image. Texts are the scanner's. */
+export interface VulnerabilityScan {
+  readonly scanner: 'Trivy' | 'Grype' | 'Clair';
+  /** ISO 8601 UTC, as the report says it; null: it does not. */
+  readonly scannedAt: string | null;
+  /** sha256:… of the image's configuration; null: not said. */
+  readonly imageId: string | null;
+  /** sha256:… of manifests and indexes under which registries know the image. */
+  readonly digests: readonly string[];
+  /** The report shows that packages were looked at: where none was, finding nothing says nothing. */
+  readonly examined: boolean;
+  /** Known flaws for which there is a fixed version; the others are left out. */
+  readonly fixable: readonly FixableFlaw[];
+}
+
+export interface FixableFlaw {
+  /** CVE-…, GHSA-… */
+  readonly id: string;
+  readonly package: string;
+  /** The version with the fix, or several, as the scanner names them. */
+  readonly fixedIn: string;
+  readonly severity: FlawSeverity | 'unknown';
 }
 
 /** GET /swarm, /nodes and /services. Join tokens and keys are not kept. */

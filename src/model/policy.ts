@@ -1,4 +1,5 @@
 import type { Edition, Impact, JsonObject, Risk } from './base.ts';
+import type { FlawSeverity } from './facts.ts';
 
 /** What the owner of the host decided: harden.yaml with the command line over it. */
 export interface Policy {
@@ -54,6 +55,10 @@ export interface Parameters {
     readonly maxAgeDays?: number;
     /** Names of environment variables and build arguments that hold no secret although they sound like it. */
     readonly publicNames?: readonly string[];
+    /** How old a scan for known flaws may be; 30 where nothing is said. */
+    readonly maxScanAgeDays?: number;
+    /** Flaws with a fix are to be fixed from this severity on; high where nothing is said. */
+    readonly fixSeverity?: FlawSeverity;
   };
   readonly operations?: {
     /** How long an image may lie around without a container; 30 where nothing is said. */

@@ -78,6 +78,36 @@ describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and sw
     expect(outcomes(await scan(host, '-c', 'image.age', '--set', 'images.maxAgeDays=1'))).toEqual({ 'image.age': 'pass' });
   });
 
+  test('a report of a scanner is evidence for the image that it is of, by its id, and for no other', async () => {
+    const [bad, good] = [await imageId('bad:1'), await imageId('good:1')];
+    const report = (id: string, flaws: readonly object[]): string => JSON.stringify({
+      SchemaVersion: 2, CreatedAt: new Date().toISOString(), ArtifactName: 'good:1', ArtifactType: 'container_image', Metadata: { ImageID: id, RepoTags: ['good:1'] },
+      Results: [{ Target: 'good:1 (debian 12)', Class: 'os-pkgs', Vulnerabilities: flaws }],
+    });
+    expect(outcomes(await scan(host, '-c', 'image.scanned'))).toEqual({ 'image.scanned': 'manual' });
+    await host.writeFile('/tmp/good.json', report(good, []));
+    await host.writeFile('/tmp/bad.json', report(bad, [{ VulnerabilityID: 'CVE-2026-1', PkgName: 'openssl', InstalledVersion: '1', FixedVersion: '2', Severity: 'CRITICAL' }]));
+    await host.writeFile('/tmp/other.json', report(`sha256:${'0'.repeat(64)}`, []));
+    const given = ['-c', 'image.scanned', '--vulnerabilities', '/tmp/good.json', '--vulnerabilities', '/tmp/bad.json'];
+    const document = await scan(host, ...given);
+    const messages = Object.fromEntries(document.results.flatMap(({ findings }) => findings.map(({ target, outcome, message }) => [target.id, `${outcome}: ${message}`])));
+    expect(messages[good]).toMatch(/^pass: Trivy found nothing to fix/u);
+    expect(messages[bad]).toBe('warn: 1 critical with a fix: CVE-2026-1 in openssl');
+    expect(messages[await imageId('busybox:latest')]).toMatch(/^warn: It is unscanned/u);
+    expect((await plan(host, ...given)).deferred.map(({ needs }) => needs ?? '').join('\n')).toContain('openssl to 2');
+    const { code, stderr } = await harden(host, ['scan', '-c', 'image.scanned', '--vulnerabilities', '/tmp/other.json']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('/tmp/other.json is of another image');
+  });
+
+  test('docker-bench-security\'s JSON has its numbers', async () => {
+    const { stdout } = await harden(host, ['scan', '--format', 'docker-bench']);
+    const { dockerbenchsecurity, tests, checks } = JSON.parse(stdout) as { dockerbenchsecurity: string; checks: number; tests: { id: string; results: { id: string; result: string; items?: string[] }[] }[] };
+    expect({ dockerbenchsecurity, checks, sections: tests.map(({ id }) => id) }).toEqual({ dockerbenchsecurity: '1.6.0', checks: 117, sections: ['1', '2', '3', '4', '5', '6', '7'] });
+    expect(tests.flatMap(({ id, results }) => results.map((result) => `${id} ${result.id.split('.')[0] ?? ''}`)).every((pair) => pair.split(' ')[0] === pair.split(' ')[1])).toBe(true);
+    expect(tests.flatMap(({ results }) => results).find(({ id }) => id === '4.6')).toMatchObject({ result: 'WARN', items: expect.arrayContaining(['bad:1', 'busybox:latest']) as unknown });
+  });
+
   test('an engine whose line ended warns, unless the policy names the line; content trust warns where it is on', async () => {
     expect(outcomes(await scan(host, '-c', '1.2.2'))).toEqual({ 'host.docker-version': 'warn' });
     expect(outcomes(await scan(host, '-c', '1.2.2', '--set', 'engine.supportedReleases=["20.10"]'))).toEqual({ 'host.docker-version': 'pass' });
