@@ -17,7 +17,7 @@ export interface Executor<A extends Action> {
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = { removeGroupMember, setSwarmCertificates };
 
 /** One executor for all: the kind of an action decides which one gets it. */
-const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind] as Executor<Action>;
+const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind];
 
 export const beforeAction = (action: Action, session: Session): Promise<JsonObject> => executorOf(action).before(action, session);
 export const performAction = (action: Action, before: JsonObject, session: Session): Promise<void> => executorOf(action).perform(action, before, session);

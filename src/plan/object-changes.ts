@@ -9,7 +9,7 @@ type Described = Pick<ObjectChange, 'kind' | 'target' | 'title' | 'actions' | 'd
 };
 
 /** The id of the change that an edit ends in: edits with one id are one change. */
-export function objectId(edit: ObjectEdit): string {
+function objectId(edit: ObjectEdit): string {
   switch (edit.kind) {
     case 'removeGroupMember': return `group:${edit.group}`;
     case 'swarmCertificates': return 'swarm';
