@@ -3,7 +3,9 @@ import type {
   Check, CheckResult, Facts, Finding, HostSummary, Outcome, Policy, Remediation, Report, Summary, Target, ToolStamp, Waiver,
 } from './model.ts';
 import { OUTCOMES, valueOf } from './model.ts';
-import { matchesTerm } from './selection.ts';
+import { matchesTerm, selectionOf } from './selection.ts';
+import type { Subjects } from './targets.ts';
+import { matchesSelector, subjectsOf, targetFilter } from './targets.ts';
 
 export interface EvaluateOptions {
   /** Decides which waivers have expired. */
@@ -33,26 +35,22 @@ function findingsOf(check: Check, facts: Facts, policy: Policy): readonly Findin
 const isInForce = ({ expires }: Waiver, now: Date): boolean =>
   expires === undefined || now.getTime() < Date.parse(`${expires}T00:00:00Z`) + DAY_MS;
 
-/** `*` stands for anything, `?` for one character; the rest for itself. */
-function globMatches(glob: string, text: string): boolean {
-  const source = glob.replaceAll(/[\\^$.|+()[\]{}/-]/gu, String.raw`\$&`).replaceAll(/\*+/gu, '.*').replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 'su').test(text);
-}
-
-/** `kind:glob` over the name or the id of a target. */
-function matchesTarget(selector: string | undefined, target: Target): boolean {
-  if (selector === undefined) return true;
-  const colon = selector.indexOf(':');
-  if (colon === -1 || selector.slice(0, colon) !== target.kind) return false;
-  const glob = selector.slice(colon + 1);
-  return globMatches(glob, target.name) || globMatches(glob, target.id);
+/** Verdicts on what was not selected are left out, never the facts that they were made from: na where none is left. */
+function selectedOnly(findings: readonly Finding[], isWanted: (target: Target) => boolean): readonly Finding[] {
+  const [first] = findings;
+  const wanted = findings.filter(({ target }) => isWanted(target));
+  if (first === undefined || wanted.length > 0) return wanted;
+  const all = `${first.target.kind}s`;
+  return [{
+    check: first.check, target: { kind: first.target.kind, name: all, id: all }, outcome: 'na', message: `None of the ${all} that it judges was selected`, detail: undefined,
+  }];
 }
 
 /** Only what warns can be accepted: what could not be read is not known to be a risk that anyone agreed to. */
-function withWaiver(finding: Finding, check: Check, policy: Policy, now: Date): Finding {
+function withWaiver(finding: Finding, check: Check, policy: Policy, now: Date, subjects: Subjects): Finding {
   if (finding.outcome !== 'warn') return finding;
   const waiver = policy.waivers.find((candidate) =>
-    matchesTerm(check, candidate.check, policy.benchmark) && matchesTarget(candidate.target, finding.target) && isInForce(candidate, now));
+    matchesTerm(check, candidate.check, policy.benchmark) && matchesSelector(candidate.target, finding.target, subjects) && isInForce(candidate, now));
   return waiver ? { ...finding, waiver: { reason: waiver.reason, owner: waiver.owner, expires: waiver.expires ?? null } } : finding;
 }
 
@@ -118,13 +116,15 @@ export function evaluate(
   checks: readonly Check[], remediations: readonly Remediation[], facts: Facts, policy: Policy, { now, durationMs, tool }: EvaluateOptions,
 ): { readonly report: Report; readonly findings: readonly Finding[] } {
   const fixes = new Map(remediations.map((remediation) => [remediation.check.id, remediation]));
+  const isWanted = targetFilter(policy.targets, facts);
+  const subjects = subjectsOf(facts);
   const judged = checks.map((check) => ({
-    check, findings: findingsOf(check, facts, policy).map((finding) => withWaiver(finding, check, policy, now)),
+    check, findings: selectedOnly(findingsOf(check, facts, policy), isWanted).map((finding) => withWaiver(finding, check, policy, now, subjects)),
   }));
   const results = judged.map(({ check, findings }) => resultOf(check, findings, fixes.get(check.id), policy));
   return {
     report: {
-      schemaVersion: 1, tool, benchmark: policy.benchmark, host: summarizeHost(facts), startedAt: facts.collectedAt, durationMs,
+      schemaVersion: 1, tool, benchmark: policy.benchmark, selection: selectionOf(policy), host: summarizeHost(facts), startedAt: facts.collectedAt, durationMs,
       summary: summarize(results), results,
     },
     findings: judged.flatMap(({ findings }) => findings),

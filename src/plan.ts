@@ -205,7 +205,7 @@ export function makePlan(request: PlanRequest): PlanResult {
     benchmark: policy.benchmark,
     host: report.host,
     inputs: {
-      selection: { include: policy.include, exclude: policy.exclude, level: policy.level },
+      selection: report.selection,
       maxImpact: policy.maxImpact,
       maxRisk: policy.maxRisk,
       picks: request.picks ?? null,

@@ -3,13 +3,14 @@ import { open } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Document, LineCounter, Node } from 'yaml';
 import { editDistance } from './edit-distance.ts';
-import type { Check, Edition, Finding, Impact, JsonObject, Parameters, Policy, Risk, Waiver } from './model.ts';
+import type { Check, Edition, Finding, Impact, JsonObject, Parameters, Policy, Risk, TargetSelection, Waiver } from './model.ts';
 import { messageOf, PolicyError } from './errors.ts';
 import { matchesTerm, parseEdition } from './selection.ts';
+import { compileTargets, selectsTargets } from './targets.ts';
 
 /** What decides when neither a flag nor a policy file does. */
 export const defaultPolicy: Policy = {
-  benchmark: '1.8.0', level: 2, include: [], exclude: [], maxImpact: 'reload', maxRisk: 'safe', parameters: {}, waivers: [],
+  benchmark: '1.8.0', level: 2, include: [], exclude: [], targets: { include: [], exclude: [], labels: [] }, maxImpact: 'reload', maxRisk: 'safe', parameters: {}, waivers: [],
 };
 
 /** The command line's share of the policy; what is undefined was not given. */
@@ -19,6 +20,10 @@ export interface PolicyFlags {
   readonly level?: 1 | 2 | undefined;
   readonly check?: readonly string[] | undefined;
   readonly exclude?: readonly string[] | undefined;
+  /** Names of containers and images. */
+  readonly include?: readonly string[] | undefined;
+  readonly excludeName?: readonly string[] | undefined;
+  readonly label?: readonly string[] | undefined;
   readonly maxImpact?: Impact | undefined;
   readonly maxRisk?: Risk | undefined;
   readonly trustedUsers?: readonly string[] | undefined;
@@ -65,12 +70,20 @@ export async function loadPolicy({ flags, cwd, euid, systemPath = '/etc/harden/h
       level: flags.level ?? file.level ?? defaultPolicy.level,
       include: flags.check ?? file.include ?? defaultPolicy.include,
       exclude: flags.exclude ?? file.exclude ?? defaultPolicy.exclude,
+      targets: targetsOf(flags, file.targets ?? defaultPolicy.targets),
       maxImpact: flags.maxImpact ?? file.maxImpact ?? defaultPolicy.maxImpact,
       maxRisk: flags.maxRisk ?? file.maxRisk ?? defaultPolicy.maxRisk,
       parameters,
       waivers: file.waivers ?? defaultPolicy.waivers,
     },
   };
+}
+
+/** Flags over the file, part by part; expressions are tried, so that a mistake in one costs no look at the host. */
+function targetsOf({ include, excludeName, label }: PolicyFlags, file: TargetSelection): TargetSelection {
+  const targets = { include: include ?? file.include, exclude: excludeName ?? file.exclude, labels: label ?? file.labels };
+  compileTargets(targets);
+  return targets;
 }
 
 /**
@@ -111,12 +124,13 @@ export async function parsePolicy(text: string, path: string): Promise<PolicyFil
   }
   problems.stop();
   if (checked.data === undefined) throw new PolicyError(`${path} is no policy`);
-  const { benchmark: _, waivers, parameters, include, exclude, ...rest } = checked.data;
+  const { benchmark: _, waivers, parameters, include, exclude, targets, ...rest } = checked.data;
   return {
     ...rest,
     ...(benchmark !== undefined && { benchmark }),
     ...(include && { include }),
     ...(exclude && { exclude }),
+    ...(targets && { targets: { ...defaultPolicy.targets, ...targets } }),
     ...(parameters && { parameters }),
     ...(waivers && {
       waivers: waivers.map((waiver, index): Waiver => {
@@ -138,7 +152,8 @@ export function waiverProblems(policy: Policy, findings: readonly Finding[], che
     const problem = ((): string | null => {
       if (meant.length === 0) return `waives ${waiver.check}, and there is no such check${suggest(waiver.check, checks.map(({ id }) => id))}`;
       if (isExpired(waiver, now)) return `the waiver of ${waiver.check} expired on ${waiver.expires ?? ''}: its findings count again; renew it or remove it`;
-      if (!meant.some(({ id }) => judged.has(id))) return null;
+      // What it waives may be among what was left out.
+      if (!meant.some(({ id }) => judged.has(id)) || selectsTargets(policy.targets)) return null;
       const used = findings.some((finding) => meant.some(({ id }) => id === finding.check) && isWaivedBy(finding, waiver));
       if (used) return null;
       return `the waiver of ${waiver.check}${waiver.target === undefined ? '' : ` for ${waiver.target}`} waives nothing: no WARN matches it, or an earlier waiver does; correct it or remove it`;

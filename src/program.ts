@@ -34,6 +34,9 @@ const EXITS = {
 
 const list = (text: string, before: readonly string[] = []): string[] =>
   [...before, ...text.split(',').map((item) => item.trim()).filter((item) => item !== '')];
+/** A list of names; commas within a /expression/ belong to it. */
+const names = (text: string, before: readonly string[] = []): string[] =>
+  [...before, ...(text.match(/\s*(?:\/.*?\/(?=\s*(?:,|$))|[^,]+)/gsu) ?? []).map((item) => item.trim()).filter((item) => item !== '')];
 const collected = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 function count(text: string): number {
@@ -72,6 +75,10 @@ const selection: Extend = (command) => policyFile(benchmark(command
   .addOption(new Option('-c, --check <list>', 'only these: ids, id prefixes, CIS numbers, codes of Dockle').argParser(list).helpGroup(WHAT))
   .addOption(new Option('-e, --exclude <list>', 'not these').argParser(list).helpGroup(WHAT))
   .addOption(new Option('--level <1|2>', 'checks up to this level of the benchmark (default: 2)').argParser(levelOf).helpGroup(WHAT))));
+const targets: Extend = (command) => command
+  .addOption(new Option('-i, --include <list>', 'of containers and images only these: names with * and ?, or /expressions/').argParser(names).helpGroup(WHAT))
+  .addOption(new Option('-x, --exclude-name <list>', 'of containers and images not these').argParser(names).helpGroup(WHAT))
+  .addOption(new Option('-t, --label <label>', 'of containers and images only those with this label, KEY or KEY=VALUE; several: with all of them').argParser(collected).helpGroup(WHAT));
 const parameters: Extend = (command) => command
   .addOption(new Option('-u, --trusted-users <list>', 'accounts that may be in the docker group').argParser(list).helpGroup(WHAT))
   .addOption(new Option('--set <name=value>', 'a policy parameter: a dotted path, and its value as YAML').argParser(collected).helpGroup(WHAT));
@@ -121,14 +128,14 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
 
   extend(
     command('scan', look, 'Judge a host and print the verdicts. Exits 1 while WARN or UNKNOWN remain.'),
-    engine, snapshot, selection, vulnerabilities, parameters, output('table (default), json or docker-bench', 'write the result to a file'), limit,
+    engine, snapshot, selection, targets, vulnerabilities, parameters, output('table (default), json or docker-bench', 'write the result to a file'), limit,
     (scan) => scan.addOption(new Option('--fail-on <what>', 'exit 1 when this remains; unknown includes warn').choices(['unknown', 'warn', 'never']).default('unknown').helpGroup(OUTPUT)),
     common,
   ).action(async (options: ScanOptions) => exit(await (await import('./commands/scan.ts')).scan(options, context)));
 
   extend(
     command('plan', look, 'Scan, then show the changes as diffs, what they promise, and what is deferred and why.'),
-    engine, snapshot, restart, selection, vulnerabilities, parameters, ceilings,
+    engine, snapshot, restart, selection, targets, vulnerabilities, parameters, ceilings,
     output('text (default) or json', 'save the plan (JSON, mode 0600) for `harden apply FILE`'), limit,
     (plan) => plan.addOption(new Option('--exit-code', 'exit 1 when there are changes').helpGroup(OUTPUT)),
     common,
@@ -156,7 +163,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(
     command('apply', act, 'Plan (or load a saved plan), show the diffs, ask, apply, rescan, and print what became of each finding.')
       .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings'),
-    engine, restart, selection, vulnerabilities, parameters, ceilings, yes('apply'),
+    engine, restart, selection, targets, vulnerabilities, parameters, ceilings, yes('apply'),
     output('text (default) or json', 'write the outcome to a file'), limit, common,
   ).action(async (plan: string | undefined, options: ApplyOptions) => exit(await (await import('./commands/apply.ts')).apply(plan, options, context)));
 

@@ -5,6 +5,7 @@ import type {
 } from './model.ts';
 import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
 import type { DockerBenchDocument } from './render/docker-bench.ts';
+import { namePattern } from './targets.ts';
 
 /** Schemas of what users write and of every document that harden writes. Loaded only where one is read or checked. */
 
@@ -77,6 +78,18 @@ const isDate = (text: string): boolean => {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 };
 
+const NOT_A_NAME = 'must be a name with * and ?, or /EXPRESSION/ in RE2 syntax';
+const isNamePattern = (text: string): boolean => {
+  try {
+    namePattern(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+const names = z.array(line.refine(isNamePattern, NOT_A_NAME));
+const labels = z.array(line);
+
 const waiver = z.strictObject({
   check: line,
   target: line
@@ -93,6 +106,7 @@ export const policyFile = z.strictObject({
   level: z.literal([1, 2]).exactOptional(),
   include: z.array(line).nullable().exactOptional(),
   exclude: z.array(line).nullable().exactOptional(),
+  targets: z.strictObject({ include: names.exactOptional(), exclude: names.exactOptional(), labels: labels.exactOptional() }).nullable().exactOptional(),
   maxImpact: z.enum(IMPACTS).exactOptional(),
   maxRisk: z.enum(RISKS).exactOptional(),
   parameters: parameters.nullable().exactOptional(),
@@ -134,6 +148,15 @@ const severity = z.enum(['high', 'medium', 'low']);
 const level = z.literal([1, 2]);
 const mode = z.enum(['auto', 'choice', 'manual', 'none']);
 
+const ALL_TARGETS = { include: [], exclude: [], labels: [] };
+/** Documents of an older harden say nothing of targets, or of a selection: all were judged. */
+const selection = z.object({
+  include: z.array(z.string()),
+  exclude: z.array(z.string()),
+  level,
+  targets: z.object({ include: names, exclude: names, labels }).default(ALL_TARGETS),
+});
+
 const checkResult = z.object({
   check: z.string(),
   cis: z.string().nullable(),
@@ -151,6 +174,7 @@ const checkResult = z.object({
 export const scanDocument = z.object({
   ...document,
   benchmark: edition,
+  selection: selection.default({ include: [], exclude: [], level: 2, targets: ALL_TARGETS }),
   host,
   startedAt: time,
   durationMs: z.number(),
@@ -170,7 +194,7 @@ export const planDocument = z.object({
   benchmark: edition,
   host,
   inputs: z.object({
-    selection: z.object({ include: z.array(z.string()), exclude: z.array(z.string()), level }),
+    selection,
     maxImpact: impact,
     maxRisk: risk,
     picks: z.array(z.string()).nullable(),

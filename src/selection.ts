@@ -1,5 +1,5 @@
 import { UsageError } from './errors.ts';
-import type { Check, Edition, Policy } from './model.ts';
+import type { Check, Edition, Policy, Selection } from './model.ts';
 import { EDITIONS } from './model.ts';
 import { editDistance } from './edit-distance.ts';
 
@@ -20,6 +20,9 @@ export function parseEdition(text: string): Edition {
   if (edition) return edition;
   throw new SelectionError(`there is no edition "${text}" of the CIS Docker Benchmark\nuse one of ${EDITIONS.join(', ')}`);
 }
+
+/** What a policy selects, for the record. */
+export const selectionOf = ({ include, exclude, level, targets }: Policy): Selection => ({ include, exclude, level, targets });
 
 const isPrefix = (term: string, dotted: string): boolean => dotted === term || dotted.startsWith(`${term}.`);
 

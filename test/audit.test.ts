@@ -190,7 +190,7 @@ test('auditing that the rule files switch off at boot is not covered', () => {
 test.each(['watch', 'syscall'] as const)('a stock host is covered after one drop-in, and a second run adds nothing (%s)', (style) => {
   const stock = loadHost('stock-debian');
   const policy: Policy = {
-    benchmark: '1.8.0', level: 2, include: [], exclude: [], maxImpact: 'none', maxRisk: 'safe', waivers: [],
+    benchmark: '1.8.0', level: 2, include: [], exclude: [], targets: { include: [], exclude: [], labels: [] }, maxImpact: 'none', maxRisk: 'safe', waivers: [],
     parameters: { audit: { style, dataRoot: 'all', runContainerd: true } },
   };
   const proposals = (facts: Facts): Edit[] => auditChecks.flatMap((check, index) => check.evaluate(facts, policy)

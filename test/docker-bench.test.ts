@@ -69,6 +69,7 @@ describe('verdicts', () => {
   });
   const report = (outcome: Outcome, findings: readonly ShownFinding[]): Report => ({
     schemaVersion: 1, tool: { name: 'harden', version: '1.0.0' }, benchmark: '1.8.0', startedAt: '2026-11-17T12:00:00.900Z', durationMs: 200,
+    selection: { include: [], exclude: [], level: 2, targets: { include: [], exclude: [], labels: [] } },
     host: { hostname: 'h', os: 'o', kernel: 'k', engine: { endpoint: 'e', local: true, version: '1', apiVersion: '1', rootless: false, storageDriver: 's' } },
     summary: { pass: 0, warn: 0, na: 0, manual: 0, unknown: 0, waived: 0, score: 0 },
     results: [{

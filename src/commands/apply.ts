@@ -17,6 +17,7 @@ import type { Layout } from '../render/layout.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readPlan } from './documents.ts';
 import { look, readFacts, warnOfWaivers } from './look.ts';
+import { requireTargets } from '../targets.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 import type { PlanChoice } from './planning.ts';
 import { lowered, planFor, policyOf } from './planning.ts';
@@ -96,6 +97,7 @@ async function savedChoice(path: string, options: ApplyOptions, context: Context
   const choice = { policy: own, selected: selectChecks(checks, own).selected, picks: plan.inputs.picks, restartCommand: options.restartCommand };
   const facts = await readFacts(options, context);
   requirePower(facts, context);
+  requireTargets(own.targets, facts);
   refuseStale(plan, planFor(choice, facts, context).plan);
   return { choice: { ...choice, policy }, facts };
 }

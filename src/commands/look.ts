@@ -8,6 +8,7 @@ import { loadPolicy, waiverProblems } from '../policy.ts';
 import type { PolicyFlags } from '../policy.ts';
 import { escapeLine } from '../render/escape.ts';
 import { selectChecks } from '../selection.ts';
+import { requireTargets } from '../targets.ts';
 import { TOOL } from '../version.ts';
 import type { Context, WhereOptions } from './context.ts';
 
@@ -31,6 +32,7 @@ export async function look(where: WhereOptions, flags: PolicyFlags, context: Con
   const { selected } = selectChecks(checks, policy);
   const start = context.now().getTime();
   const facts = await readFacts(where, context);
+  requireTargets(policy.targets, facts);
   return { policy, selected, facts, durationMs: context.now().getTime() - start };
 }
 

@@ -31,7 +31,7 @@ export function policyOf({ benchmark, inputs }: PlanDocument, today: Policy): Po
   const { selection, maxImpact, maxRisk, policyParameters } = inputs;
   const same = isDeepStrictEqual(maskJson(today.parameters as JsonObject), policyParameters);
   return {
-    benchmark, level: selection.level, include: selection.include, exclude: selection.exclude, maxImpact, maxRisk,
+    benchmark, level: selection.level, include: selection.include, exclude: selection.exclude, targets: selection.targets, maxImpact, maxRisk,
     parameters: same ? today.parameters : policyParameters,
     waivers: today.waivers,
   };
@@ -43,7 +43,7 @@ export function policyOf({ benchmark, inputs }: PlanDocument, today: Policy): Po
  */
 export function lowered(policy: Policy, flags: PolicyFlags): Policy {
   const others = ([
-    ['--check', flags.check], ['--exclude', flags.exclude], ['--level', flags.level], ['--benchmark', flags.benchmark],
+    ['--check', flags.check], ['--exclude', flags.exclude], ['--include', flags.include], ['--exclude-name', flags.excludeName], ['--label', flags.label], ['--level', flags.level], ['--benchmark', flags.benchmark],
     ['--trusted-users', flags.trustedUsers], ['--set', flags.set],
   ] as const).filter(([, value]) => value !== undefined).map(([name]) => name);
   if (others.length > 0) throw new UsageError(`${others.join(', ')}: a saved plan keeps its own; make a new plan to choose otherwise`);

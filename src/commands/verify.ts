@@ -89,6 +89,6 @@ function reportYardstick(report: Report, today: Policy): Yardstick {
     planId: null,
     before: report.results.flatMap(({ check, findings }) => findings.map(({ target, outcome }) => ({ check, target, outcome }))),
     promises: [],
-    policy: { ...today, benchmark: report.benchmark, level: 2, include: report.results.map(({ check }) => check), exclude: [] },
+    policy: { ...today, benchmark: report.benchmark, level: 2, include: report.results.map(({ check }) => check), exclude: [], targets: report.selection.targets },
   };
 }

@@ -1,6 +1,6 @@
 import type { Edition, Impact, Json, JsonObject, Risk, Target, ToolStamp } from './base.ts';
 import type { Facts } from './facts.ts';
-import type { Policy } from './policy.ts';
+import type { Policy, Selection } from './policy.ts';
 import type { Check, Finding, HostSummary } from './report.ts';
 
 /** A wish about a file. */
@@ -165,7 +165,7 @@ export interface Deferred {
 }
 
 export interface PlanInputs {
-  readonly selection: { readonly include: readonly string[]; readonly exclude: readonly string[]; readonly level: 1 | 2 };
+  readonly selection: Selection;
   readonly maxImpact: Impact;
   readonly maxRisk: Risk;
   /** Change ids that a person picked; null: all. */

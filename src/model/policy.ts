@@ -8,11 +8,24 @@ export interface Policy {
   /** Ids, id prefixes, CIS numbers or codes of other tools; empty: all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  readonly targets: TargetSelection;
   readonly maxImpact: Impact;
   readonly maxRisk: Risk;
   readonly parameters: Parameters;
   readonly waivers: readonly Waiver[];
 }
+
+/** Which containers and images are judged; empty lists leave nothing out. Everything else of a host is always judged. */
+export interface TargetSelection {
+  /** Names: globs, or `/expressions/`. Of an image: a tag, a repository, a digest or an id. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** `key` or `key=value`; all of them are asked for. */
+  readonly labels: readonly string[];
+}
+
+/** All that narrows what is judged, as plans and scans record it. */
+export type Selection = Pick<Policy, 'include' | 'exclude' | 'level' | 'targets'>;
 
 /** Every choice that a remediation needs; an absent one is not chosen. `harden explain CHECK` lists those of a check. */
 export interface Parameters {

@@ -1,6 +1,6 @@
 import type { Edition, Impact, Risk, Target, ToolStamp } from './base.ts';
 import type { Facts } from './facts.ts';
-import type { Policy } from './policy.ts';
+import type { Policy, Selection } from './policy.ts';
 
 /** `na`: does not apply. `manual`: needs a person. `unknown`: could not be read. */
 export const OUTCOMES = ['warn', 'unknown', 'manual', 'pass', 'na'] as const;
@@ -96,6 +96,7 @@ export interface Report {
   readonly schemaVersion: 1;
   readonly tool: ToolStamp;
   readonly benchmark: Edition;
+  readonly selection: Selection;
   readonly host: HostSummary;
   readonly startedAt: string;
   readonly durationMs: number;

@@ -1,7 +1,8 @@
-import type { Edition, HostSummary, Outcome, Section, Target } from '../model.ts';
+import type { Edition, HostSummary, Outcome, Section, Selection, Target } from '../model.ts';
 import { escapeLine } from './escape.ts';
 import type { Layout, Style } from './layout.ts';
-import { styleFor } from './layout.ts';
+import { paragraph, styleFor } from './layout.ts';
+import { describeTargets } from '../targets.ts';
 
 /** What tables print for an outcome. */
 export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = { pass: 'PASS', warn: 'WARN', na: 'N/A', manual: 'MANUAL', unknown: 'UNKNOWN' };
@@ -27,6 +28,12 @@ export function engineLine({ engine, hostname, os }: HostSummary, benchmark: Edi
   const where = engine.local ? style.green('local') : style.yellow(engine.endpoint.startsWith('unix:') ? 'not proven local' : 'remote');
   const kind = engine.rootless ? ', rootless' : '';
   return `Docker ${escapeLine(engine.version)} at ${escapeLine(engine.endpoint)} (${where}${kind}) · ${escapeLine(hostname)} · ${escapeLine(os)} · CIS ${benchmark}`;
+}
+
+/** Which containers and images were left out, where any were. */
+export function selectionLines({ targets }: Selection, layout: Layout): string[] {
+  const words = describeTargets(targets);
+  return words === null ? [] : paragraph(words, layout, 0);
 }
 
 /** A target by kind and name, safe to print. */

@@ -1,7 +1,7 @@
 import type { Change, DeferReason, Plan, Report, Target } from '../model.ts';
 import { isFileChange } from '../model.ts';
 import { ceilingOffers } from '../ceilings.ts';
-import { engineLine, targetName } from './common.ts';
+import { engineLine, selectionLines, targetName } from './common.ts';
 import { renderDiff } from './diff.ts';
 import { escapeLine } from './escape.ts';
 import type { Layout, Style } from './layout.ts';
@@ -26,6 +26,7 @@ export function renderPlan(plan: Plan, report: Report, layout: Layout, limit: nu
   const { maxImpact, maxRisk, picks } = plan.inputs;
   const lines = [
     engineLine(plan.host, plan.benchmark, layout),
+    ...selectionLines(plan.inputs.selection, layout),
     `Plan ${escapeLine(plan.id)} within --max-impact ${maxImpact} --max-risk ${maxRisk}${picks === null ? '' : `, ${picks.length} picked`}`,
   ];
   for (const change of plan.changes) lines.push('', ...renderChange(change, name, layout, limit));

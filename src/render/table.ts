@@ -1,5 +1,5 @@
 import type { CheckResult, Finding, Report } from '../model.ts';
-import { byNumber, engineLine, OUTCOME_WORDS, paintOutcome, SECTION_TITLES, targetName } from './common.ts';
+import { byNumber, engineLine, OUTCOME_WORDS, paintOutcome, SECTION_TITLES, selectionLines, targetName } from './common.ts';
 import { escapeLine } from './escape.ts';
 import type { Layout, Style } from './layout.ts';
 import { limited, padTo, paragraph, plural, styleFor } from './layout.ts';
@@ -9,7 +9,7 @@ type ShownFinding = Omit<Finding, 'check' | 'detail'>;
 /** The scan table: per check its number, outcome and title, below it what did not pass. `limit` caps the findings of a check. */
 export function renderTable(report: Report, layout: Layout, limit: number | null): string {
   const style = styleFor(layout);
-  const lines = [engineLine(report.host, report.benchmark, layout)];
+  const lines = [engineLine(report.host, report.benchmark, layout), ...selectionLines(report.selection, layout)];
   const results = report.results.toSorted(byNumber);
   const numberWidth = Math.max(3, ...results.map(({ cis }) => cis?.length ?? 1));
   let section = '';
