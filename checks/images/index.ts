@@ -1,9 +1,13 @@
 import type { Check } from '../../src/model.ts';
 import { check as age } from './age.ts';
+import { check as apkCache } from './apk-cache.ts';
 import { check as contentTrust } from './content-trust.ts';
 import { check as copyNotAdd } from './copy-not-add.ts';
+import { check as distUpgrade } from './dist-upgrade.ts';
 import { check as healthcheck } from './healthcheck.ts';
+import { check as latestTag } from './latest-tag.ts';
 import { check as noSecrets } from './no-secrets.ts';
+import { check as noSudo } from './no-sudo.ts';
 import { check as packagePins } from './package-pins.ts';
 import { minimal, setuid, signedArtifacts } from './reviews.ts';
 import { check as scanned } from './scanned.ts';
@@ -11,9 +15,10 @@ import { check as trustedBase } from './trusted-base.ts';
 import { check as updateAlone } from './update-alone.ts';
 import { check as user } from './user.ts';
 import { check as verifiedPackages } from './verified-packages.ts';
+import { check as volumes } from './volumes.ts';
 
 /** Section 4, in the order of the newest edition; our own last. */
 export const imageChecks: readonly Check[] = [
   user, trustedBase, minimal, scanned, contentTrust, healthcheck, updateAlone, setuid, copyNotAdd, noSecrets, verifiedPackages, signedArtifacts,
-  packagePins, age,
+  packagePins, age, noSudo, volumes, distUpgrade, apkCache, latestTag,
 ];

@@ -1,14 +1,19 @@
 import { check as age } from '../../checks/images/age.ts';
+import { check as apkCache } from '../../checks/images/apk-cache.ts';
 import { check as contentTrust } from '../../checks/images/content-trust.ts';
 import { check as copyNotAdd } from '../../checks/images/copy-not-add.ts';
+import { check as distUpgrade } from '../../checks/images/dist-upgrade.ts';
 import { check as healthcheck } from '../../checks/images/healthcheck.ts';
+import { check as latestTag } from '../../checks/images/latest-tag.ts';
 import { check as noSecrets } from '../../checks/images/no-secrets.ts';
+import { check as noSudo } from '../../checks/images/no-sudo.ts';
 import { check as packagePins } from '../../checks/images/package-pins.ts';
 import { minimal, setuid, signedArtifacts } from '../../checks/images/reviews.ts';
 import { check as trustedBase } from '../../checks/images/trusted-base.ts';
 import { check as updateAlone } from '../../checks/images/update-alone.ts';
 import { check as user } from '../../checks/images/user.ts';
 import { check as verifiedPackages } from '../../checks/images/verified-packages.ts';
+import { check as volumes } from '../../checks/images/volumes.ts';
 import type { Remediation } from '../../src/model.ts';
 import { byHand } from '../by-hand.ts';
 import { scanned } from './scanned.ts';
@@ -109,5 +114,38 @@ export const imageRemediations: readonly Remediation[] = [
     steps: 'Build the image again with docker build --pull --no-cache, or pull its current release; then create its containers again. images.maxAgeDays says how old an image may be.',
     impact: 'recreate',
     parameters: [{ name: 'images.maxAgeDays', description: 'Days after which an image counts as stale', example: '90' }],
+  }),
+  byHand(noSudo, {
+    effect: 'Processes of the image cannot make themselves root by sudo.',
+    why: BUILT,
+    steps: 'Drop sudo from RUN: before USER the build is root already; write USER root and USER APP around what needs it. At run time start as the user that the program needs, or let the '
+      + `entrypoint go down from root with setpriv --reuid, gosu or su-exec. Remove the package (apt-get purge -y sudo, apk del sudo). ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(volumes, {
+    effect: 'Directories of the system come from the kernel and the image only.',
+    why: BUILT,
+    steps: 'Remove the path from VOLUME in the Dockerfile, or that of the base image (an inherited VOLUME cannot be taken back: build from another base), and keep data in a directory of its own '
+      + `(/var/lib/APP). ${REBUILD} Copy what the old anonymous volume holds first (docker cp), if it is needed.`,
+    impact: 'recreate',
+  }),
+  byHand(distUpgrade, {
+    effect: 'The packages of the base image are those that its publisher tested together.',
+    why: BUILT,
+    steps: `Build from a newer release of the base image (FROM debian:13 in place of an upgrade to it), with docker build --pull for its fixes; where a fix is not there yet, install that one package. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(apkCache, {
+    effect: 'The image is smaller, and installs only from a fresh index.',
+    why: BUILT,
+    steps: `Write apk add --no-cache PACKAGE, without apk update before it. ${REBUILD} Where RUN --mount=type=cache,target=/var/cache/apk keeps the cache out of the layer, waive the finding: the history does not show it.`,
+    impact: 'recreate',
+  }),
+  byHand(latestTag, {
+    effect: 'It can be said which version runs, and the one before can be had back.',
+    why: 'Which version an image is, whoever builds or pulls it has to say.',
+    steps: 'Tag the image with its version (docker tag NAME:latest NAME:1.4.2; docker build -t NAME:1.4.2), or pull a version by name; name that tag, or better its digest, in Compose files and docker run, '
+      + 'and create the containers again. Then docker rmi NAME:latest takes only the tag away.',
+    impact: 'recreate',
   }),
 ];

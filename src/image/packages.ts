@@ -4,6 +4,10 @@ import { bareCommand, commandsOf, isShell } from './shell.ts';
 export interface PackageCall {
   readonly manager: string;
   readonly does: 'update' | 'install' | 'other';
+  /** Its first operand: "dist-upgrade". */
+  readonly subcommand: string;
+  /** Its words that begin with a dash, values left out. */
+  readonly options: readonly string[];
   /** Operands of an install. */
   readonly packages: readonly string[];
 }
@@ -51,9 +55,10 @@ function callOf(words: readonly string[]): PackageCall | null {
     else if (/^\d*(?:[<>]|&>)/u.test(word)) { if (/[<>]$/u.test(word)) i += 1; } else if (!word.startsWith('-')) operands.push(word);
   }
   const [subcommand = '', ...packages] = operands;
-  if (manager.update.includes(subcommand)) return { manager: name, does: 'update', packages: [] };
-  if (!manager.install.includes(subcommand)) return { manager: name, does: 'other', packages: [] };
-  return { manager: name, does: 'install', packages: pinned ? [] : packages };
+  const call = { manager: name, subcommand, options: rest.filter((word) => word.startsWith('-')) };
+  if (manager.update.includes(subcommand)) return { ...call, does: 'update', packages: [] };
+  if (!manager.install.includes(subcommand)) return { ...call, does: 'other', packages: [] };
+  return { ...call, does: 'install', packages: pinned ? [] : packages };
 }
 
 /** Calls of package managers in a shell line, in order. */
@@ -67,6 +72,37 @@ export function updateAlone(line: string): string | null {
   const calls = packageCalls(line);
   return calls.find((call, index) => call.does === 'update'
     && !calls.slice(index + 1).some((later) => later.does === 'install' && family(later.manager) === family(call.manager)))?.manager ?? null;
+}
+
+/** The call of apt with which a line lets packages be removed and replaced at will, as in a new release: "apt-get dist-upgrade". */
+export function distUpgrade(line: string): string | null {
+  const call = packageCalls(line).find(({ manager, subcommand }) => family(manager) === 'apt' && (subcommand === 'dist-upgrade' || subcommand === 'full-upgrade'));
+  return call === undefined ? null : `${call.manager} ${call.subcommand}`;
+}
+
+/** Operands of rm that take apk's cache away. */
+const APK_CACHE = /^\/var\/cache(?:\/(?:\*|apk(?:\/\*?)?)?)?$/u;
+
+/** Whether a line leaves what apk fetched in the layer: neither --no-cache, nor removed by the same line. */
+export function keepsApkCache(line: string): boolean {
+  let kept = false;
+  for (const { words } of commandsOf(line)) {
+    const call = callOf(words);
+    if (call?.manager === 'apk' && call.does !== 'other' && !call.options.includes('--no-cache')) kept = true;
+    const [tool, ...operands] = bareCommand(words);
+    if (tool === 'rm' && operands.some((operand) => APK_CACHE.test(operand))) kept = false;
+  }
+  return kept;
+}
+
+/** How a line has to do with sudo; null: not at all. */
+export function sudoIn(line: string): 'uses' | 'installs' | null {
+  const uses = commandsOf(line).some(({ words }) => {
+    const bare = bareCommand(words);
+    return bare[0] === 'sudo' || words.slice(0, words.length - bare.length).includes('sudo');
+  });
+  if (uses) return 'uses';
+  return packageCalls(line).some(({ packages }) => packages.some((name) => /^sudo(?:[=~<>].*)?$/u.test(name))) ? 'installs' : null;
 }
 
 const PINNED: readonly (readonly [managers: readonly string[], pinned: RegExp])[] = [
