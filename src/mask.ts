@@ -23,14 +23,15 @@ const WHOLE_URL_USERINFO = /^([a-z][a-z0-9+.-]*:\/\/)[\s\S]*@/i;
 const AUTHORIZATION = /\b(authorization["']?\s*[:=]\s*["']?)(?!\*\*\*)[^"'\r\n]+/gi;
 const SCHEMES = /\b(bearer|basic)(\s+)(?=\S*[\d=._~+/-])[\w.~+/=-]{8,}/gi;
 const WELL_KNOWN = /\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|dckr_pat_[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
-const PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
+/** From the first line of a private key to its last, or to the end. */
+export const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 
 /** NAME=value and --name value of a secret's name, the value bare or in quotes: environment files, unit files, flags such as --log-opt splunk-token=…. */
 const ASSIGNMENT = /([A-Za-z_][\w.-]*)(\s*=\s*)("(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'|[^\s"',;]+)/g;
 
 function maskPatterns(text: string): string {
   return text
-    .replace(PEM, MASK)
+    .replace(PRIVATE_KEY, MASK)
     .replace(URL_USERINFO, `$1${MASK}@`)
     .replace(AUTHORIZATION, `$1${MASK}`)
     .replace(SCHEMES, `$1$2${MASK}`)

@@ -7,6 +7,8 @@ import type {
 import { impactExceeds, isObjectEdit, riskExceeds, sameTarget } from './model.ts';
 import { maskJson } from './mask.ts';
 import { buildChanges, findConflicts, pathOf, textOf } from './plan/changes.ts';
+import { adviseDockerfiles } from './plan/dockerfile.ts';
+import type { GivenDockerfile } from './plan/dockerfile.ts';
 import type { PlannedEdit } from './plan/planned.ts';
 import { predict } from './plan/predict.ts';
 import type { RestartMethod } from './plan/restart.ts';
@@ -24,6 +26,8 @@ export interface PlanRequest {
   readonly restart: RestartMethod | null;
   /** Ids of changes that a person picked; null: all. */
   readonly picks?: readonly string[] | null;
+  /** Dockerfiles of images, on which the plan gives advice. */
+  readonly dockerfiles?: readonly GivenDockerfile[];
 }
 
 export interface PlanResult {
@@ -191,7 +195,8 @@ export function makePlan(request: PlanRequest): PlanResult {
 
   changes = changes.map((change) => withPromises(change, after));
   const handled = new Set(changes.flatMap(({ because }) => because.map(keyOf)));
-  const deferred = open.filter((finding) => !handled.has(keyOf(finding))).map((finding) => draft.deferred.get(keyOf(finding)) ?? unhandled(finding, draft));
+  const left = open.filter((finding) => !handled.has(keyOf(finding))).map((finding) => draft.deferred.get(keyOf(finding)) ?? unhandled(finding, draft));
+  const { advice, deferred } = adviseDockerfiles(left, request.dockerfiles ?? [], policy.parameters);
   const promises = checks.map(({ id }) => id).filter((id) => {
     const of = (list: readonly Finding[]): readonly Finding[] => list.filter(({ check, waiver }) => check === id && waiver === undefined);
     return of(findings).some(isOpen) && of(after).every(({ outcome }) => outcome === 'pass' || outcome === 'na');
@@ -215,6 +220,7 @@ export function makePlan(request: PlanRequest): PlanResult {
     changes,
     promises,
     deferred,
+    advice,
     restart: restartForecast(changes, facts, predicted),
     summary: { warns: open.length, fixable: open.filter((finding) => handled.has(keyOf(finding))).length, changes: changes.length, deferred: deferred.length },
   };

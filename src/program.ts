@@ -82,6 +82,8 @@ const targets: Extend = (command) => command
 const parameters: Extend = (command) => command
   .addOption(new Option('-u, --trusted-users <list>', 'accounts that may be in the docker group').argParser(list).helpGroup(WHAT))
   .addOption(new Option('--set <name=value>', 'a policy parameter: a dotted path, and its value as YAML').argParser(collected).helpGroup(WHAT));
+const dockerfile: Extend = (command) => command.addOption(
+  new Option('--dockerfile <image=path>', 'the Dockerfile that an image is built from: the plan gives advice on it as a patch, and writes nothing; may be repeated').argParser(collected).helpGroup(WHAT));
 const ceilings: Extend = (command) => command
   .addOption(new Option('--max-impact <impact>', 'the most that a change may cost now (default: reload)').choices(IMPACTS).helpGroup(ALLOW))
   .addOption(new Option('--max-risk <risk>', 'whether something that works today may stop working (default: safe)').choices(RISKS).helpGroup(ALLOW));
@@ -135,7 +137,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
 
   extend(
     command('plan', look, 'Scan, then show the changes as diffs, what they promise, and what is deferred and why.'),
-    engine, snapshot, restart, selection, targets, vulnerabilities, parameters, ceilings,
+    engine, snapshot, restart, selection, targets, vulnerabilities, dockerfile, parameters, ceilings,
     output('text (default) or json', 'save the plan (JSON, mode 0600) for `harden apply FILE`'), limit,
     (plan) => plan.addOption(new Option('--exit-code', 'exit 1 when there are changes').helpGroup(OUTPUT)),
     common,
@@ -163,7 +165,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(
     command('apply', act, 'Plan (or load a saved plan), show the diffs, ask, apply, rescan, and print what became of each finding.')
       .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings'),
-    engine, restart, selection, targets, vulnerabilities, parameters, ceilings, yes('apply'),
+    engine, restart, selection, targets, vulnerabilities, dockerfile, parameters, ceilings, yes('apply'),
     output('text (default) or json', 'write the outcome to a file'), limit, common,
   ).action(async (plan: string | undefined, options: ApplyOptions) => exit(await (await import('./commands/apply.ts')).apply(plan, options, context)));
 

@@ -63,6 +63,8 @@ const parameters = z.strictObject({
     publicNames: z.array(line).exactOptional(),
     maxScanAgeDays: days.exactOptional(),
     fixSeverity: z.enum(FLAW_SEVERITIES).exactOptional(),
+    user: line.regex(/^(?!(?:root|0+)(?::|$))[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, 'must be USER or USER:GROUP, and not root').exactOptional(),
+    healthcheck: line.regex(/^(?!.*[\\`]\s*$)\s*\S/, 'must be a command on one line that does not end with \\ or `').exactOptional(),
   }).exactOptional(),
   operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional() }).exactOptional(),
   swarm: z.strictObject({
@@ -220,6 +222,7 @@ export const planDocument = z.object({
   })),
   promises: z.array(z.string()),
   deferred: z.array(z.object({ ...reference, reason: z.enum(DEFER_REASONS), explanation: z.string(), needs: z.string().nullable() })),
+  advice: z.array(z.object({ check: z.array(z.string()), target, path: z.string(), diff: z.string(), notes: z.array(z.string()) })).exactOptional(),
   restart: z.object({
     containersSurvive: z.boolean(),
     stops: z.array(z.object({ name: z.string(), restartPolicy: z.string(), startedByHarden: z.boolean() })),

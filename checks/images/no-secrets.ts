@@ -1,7 +1,6 @@
-import type { Instruction } from '../../src/image/history.ts';
 import { instructionsOf } from '../../src/image/history.ts';
+import { secretsOf } from '../../src/image/instruction-secrets.ts';
 import { secretIn, secretShape } from '../../src/image/secrets.ts';
-import { assignmentsOf, bareCommand, commandsOf } from '../../src/image/shell.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import type { Check, ImageConfig } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
@@ -11,32 +10,6 @@ import { judgeImages, sinceD112 } from './images.ts';
 /** Names, never values. */
 export interface SecretDetail {
   readonly names: readonly string[];
-}
-
-/** NAME=value pairs of ENV, ARG and LABEL; the classic builder drops quotes, so that a value may go on after a blank. */
-const pairs = (text: string): readonly string[] => {
-  const starts = [...text.matchAll(/(?:^|\s)(?=[A-Za-z_][\w.-]*=)/gu)].map(({ index, 0: blank }) => index + blank.length);
-  return starts.map((start, index) => text.slice(start, starts[index + 1]).trim());
-};
-
-/** Options of commands: --password=x, --token x; the values of variables are no secrets of the image. */
-function optionsOf(words: readonly string[]): readonly string[] {
-  const [, ...args] = bareCommand(words);
-  return args.flatMap((word, index) => {
-    const option = /^--([A-Za-z][\w-]*)(?:=(.*))?$/su.exec(word);
-    if (option === null) return [];
-    const value = option[2] ?? args[index + 1] ?? '';
-    return value.startsWith('-') ? [] : [`${option[1] ?? ''}=${value}`];
-  });
-}
-
-function inInstruction({ name, text, buildArguments }: Instruction, publicNames: readonly string[]): readonly string[] {
-  const given = name === 'RUN'
-    ? [...buildArguments, ...commandsOf(text).flatMap(({ words }) => [...assignmentsOf(words), ...optionsOf(words)])]
-    : name === 'ENV' || name === 'ARG' || name === 'LABEL' ? pairs(text) : [];
-  const named = given.flatMap((assignment) => secretIn(assignment, publicNames) ?? []);
-  const shape = named.length === 0 ? secretShape(text) : null;
-  return [...named, ...(shape === null ? [] : [shape])].map((what) => `${what} in ${name === '' ? 'its history' : name}`);
 }
 
 function inConfig({ env, labels, entrypoint, command, healthcheck }: ImageConfig, publicNames: readonly string[]): readonly string[] {
@@ -69,7 +42,7 @@ export const check: Check<SecretDetail> = {
     const built = valueOf(history);
     const names = [...new Set([
       ...(configured === undefined ? [] : inConfig(configured, publicNames)),
-      ...(built === undefined ? [] : instructionsOf(built).flatMap((instruction) => inInstruction(instruction, publicNames))),
+      ...(built === undefined ? [] : instructionsOf(built).flatMap((instruction) => secretsOf(instruction, publicNames))),
     ])];
     if (names.length > 0) return [warn(target, `What sounds or looks like a secret: ${listNames(names)}`, { names })];
     const unread = [config, history].find((part) => part?.status !== 'present');

@@ -30,6 +30,7 @@ export const imageRemediations: readonly Remediation[] = [
       + `USER 10001:10001. Ports below 1024 become higher ones. ${REBUILD} Volumes with files of root need chown once. `
       + 'A container that overrides a good image with --user root is created again without it. Where the entrypoint gives up root by itself, waive the finding.',
     impact: 'recreate',
+    parameters: [{ name: 'images.user', description: 'What advice on a Dockerfile (--dockerfile) writes behind USER; without it 10001:10001', example: 'app' }],
   }),
   byHand(trustedBase, {
     effect: 'Images come only from sources that were approved.',
@@ -60,6 +61,7 @@ export const imageRemediations: readonly Remediation[] = [
     steps: `Add HEALTHCHECK --interval=30s --timeout=5s --retries=3 CMD … to the Dockerfile, with a command that is in the image (not curl just for this). ${REBUILD} `
       + 'For images of others, set it where the container is created (--health-cmd, healthcheck: in Compose) and waive the finding.',
     impact: 'recreate',
+    parameters: [{ name: 'images.healthcheck', description: 'What advice on a Dockerfile (--dockerfile) writes as health check: a command that is in the image', example: '/app/healthy' }],
   }),
   byHand(updateAlone, {
     effect: 'Every build installs from an index of the same moment.',

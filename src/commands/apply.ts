@@ -2,7 +2,7 @@ import { checks } from '../../checks/index.ts';
 import { applyPlan, refuseStale } from '../apply/apply.ts';
 import { confirmPlan } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
-import { Declined, messageOf } from '../errors.ts';
+import { Declined, messageOf, UsageError } from '../errors.ts';
 import type { Facts } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
@@ -16,6 +16,7 @@ import { escapeBlock, escapeLine, printJson } from '../render/escape.ts';
 import type { Layout } from '../render/layout.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readPlan } from './documents.ts';
+import { matchDockerfiles, readDockerfiles } from './dockerfiles.ts';
 import { look, readFacts, warnOfWaivers } from './look.ts';
 import { requireTargets } from '../targets.ts';
 import { destinations, emit, layoutFor } from './output.ts';
@@ -26,6 +27,8 @@ import { openSession, requirePower } from './session.ts';
 
 export interface ApplyOptions extends Omit<SessionOptions, 'facts'>, PolicyFlags, OutputOptions {
   readonly yes?: boolean;
+  /** IMAGE=PATH, in order: advice only. */
+  readonly dockerfile?: readonly string[];
 }
 
 /** Shows a plan, asks, makes its changes, and shows what became of each finding. */
@@ -82,12 +85,14 @@ interface Chosen {
 }
 
 async function freshChoice(options: ApplyOptions, context: Context): Promise<Chosen> {
+  const named = await readDockerfiles(options.dockerfile ?? [], context.cwd);
   const { policy, selected, facts } = await look(options, options, context);
-  return { choice: { policy, selected, picks: null, restartCommand: options.restartCommand }, facts };
+  return { choice: { policy, selected, picks: null, restartCommand: options.restartCommand, dockerfiles: matchDockerfiles(named, facts) }, facts };
 }
 
 /** A saved plan is made again from what it records, and refused if that gives anything else. Lower ceilings apply after that. */
 async function savedChoice(path: string, options: ApplyOptions, context: Context): Promise<Chosen> {
+  if (options.dockerfile !== undefined) throw new UsageError('--dockerfile: a saved plan keeps the advice that it has; make a new plan to have other');
   const plan = await readPlan(path);
   const { policy: today } = await loadPolicy({
     flags: { policy: options.policy }, cwd: context.cwd, euid: context.euid,

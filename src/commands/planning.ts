@@ -6,6 +6,7 @@ import type { Check, Facts, Impact, JsonObject, PlanDocument, Policy, Risk } fro
 import { impactExceeds, riskExceeds } from '../model.ts';
 import { makePlan } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
+import type { GivenDockerfile } from '../plan/dockerfile.ts';
 import { restartMethod } from '../plan/restart.ts';
 import type { PolicyFlags } from '../policy.ts';
 import { TOOL } from '../version.ts';
@@ -17,10 +18,11 @@ export interface PlanChoice {
   readonly selected: readonly Check[];
   readonly picks: readonly string[] | null;
   readonly restartCommand: string | undefined;
+  readonly dockerfiles?: readonly GivenDockerfile[];
 }
 
-export const planFor = ({ policy, selected, picks, restartCommand }: PlanChoice, facts: Facts, context: Context): PlanResult => makePlan({
-  facts, policy, checks: selected, remediations, tool: TOOL, now: context.now(), restart: restartMethod(facts, restartCommand), picks,
+export const planFor = ({ policy, selected, picks, restartCommand, dockerfiles = [] }: PlanChoice, facts: Facts, context: Context): PlanResult => makePlan({
+  facts, policy, checks: selected, remediations, tool: TOOL, now: context.now(), restart: restartMethod(facts, restartCommand), picks, dockerfiles,
 });
 
 /**

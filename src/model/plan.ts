@@ -188,9 +188,24 @@ export interface Plan {
   /** Checks that pass when all is applied. */
   readonly promises: readonly string[];
   readonly deferred: readonly Deferred[];
+  /** Patches for the Dockerfiles that were named; missing in a plan of an older harden. */
+  readonly advice?: readonly Advice[];
   /** What a restart of the daemon does to running containers, when the plan holds one. */
   readonly restart: RestartForecast | null;
   readonly summary: { readonly warns: number; readonly fixable: number; readonly changes: number; readonly deferred: number };
+}
+
+/** What to change in a Dockerfile, for a person to put in: an image changes only where it is built. */
+export interface Advice {
+  /** The checks of the image that the patch answers; those that it cannot answer are only deferred. */
+  readonly check: readonly string[];
+  readonly target: Target;
+  /** The Dockerfile, as it was named. */
+  readonly path: string;
+  /** Unified, for patch(1); no line of it holds a secret. "": nothing that a patch can say. */
+  readonly diff: string;
+  /** What the patch leaves to a person, and why. */
+  readonly notes: readonly string[];
 }
 
 export interface RestartForecast {

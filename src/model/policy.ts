@@ -72,6 +72,10 @@ export interface Parameters {
     readonly maxScanAgeDays?: number;
     /** Flaws with a fix are to be fixed from this severity on; high where nothing is said. */
     readonly fixSeverity?: FlawSeverity;
+    /** What advice on a Dockerfile writes behind USER. */
+    readonly user?: string;
+    /** What advice on a Dockerfile writes as health check: a command, or a JSON array of words. */
+    readonly healthcheck?: string;
   };
   readonly operations?: {
     /** How long an image may lie around without a container; 30 where nothing is said. */

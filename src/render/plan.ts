@@ -30,7 +30,7 @@ export function renderPlan(plan: Plan, report: Report, layout: Layout, limit: nu
     `Plan ${escapeLine(plan.id)} within --max-impact ${maxImpact} --max-risk ${maxRisk}${picks === null ? '' : `, ${picks.length} picked`}`,
   ];
   for (const change of plan.changes) lines.push('', ...renderChange(change, name, layout, limit));
-  lines.push(...restartLines(plan, layout, style), ...deferredLines(plan, name, layout, style, limit), ...offerLines(plan, name, layout, style));
+  lines.push(...restartLines(plan, layout, style), ...deferredLines(plan, name, layout, style, limit), ...adviceLines(plan, name, layout, style), ...offerLines(plan, name, layout, style));
   lines.push('', summaryLine(plan, style));
   return `${lines.join('\n')}\n`;
 }
@@ -96,6 +96,17 @@ function deferredLines(plan: Plan, name: (check: string) => string, layout: Layo
       ...(more > 0 ? [`  … and ${more} more`] : []),
     ];
   });
+}
+
+/** The patches for Dockerfiles: below the deferred items that point at them. */
+function adviceLines({ advice = [] }: Plan, name: (check: string) => string, layout: Layout, style: Style): string[] {
+  return advice.flatMap(({ check, target, path, diff, notes }) => [
+    '', `${style.bold('Advice on a Dockerfile')} (harden does not write it)`,
+    `  ${escapeLine(path)}  ${targetName(target)}`,
+    ...(diff === '' ? ['    There is nothing that a patch can answer.'] : renderDiff(diff, layout, 4)),
+    ...(check.length === 0 ? [] : paragraph(check.map(name).join(', '), layout, 4, 'answers  ')),
+    ...notes.flatMap((note) => paragraph(note, layout, 4, '- ')),
+  ]);
 }
 
 /** The target, where it says more than the check does. */

@@ -1,5 +1,9 @@
 /** Images, stopped containers and a swarm on a real engine: what is bad is a WARN, what is good a PASS, and no secret is shown. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run } from './bed/shell.ts';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
 import { harden, outcomes, plan, scan, type ScanDocument } from './support.ts';
 
@@ -26,6 +30,9 @@ USER 1000:1000
 `;
 
 const BUILD_CHECKS = ['image.user', 'image.healthcheck', 'image.update-alone', 'image.copy-not-add', 'image.no-secrets', 'image.verified-packages', 'image.package-pins'];
+
+/** What a patch of the Dockerfile answers. */
+const ADVISED = ['image.user', 'image.healthcheck', 'image.update-alone', 'image.copy-not-add'];
 
 describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and swarm', 'systemd'), () => {
   let host: SystemdHost;
@@ -67,6 +74,30 @@ describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and sw
     const { deferred, summary } = await plan(host, '-c', 'image');
     expect(deferred).toHaveLength(summary.warns);
     expect(new Set(deferred.map(({ reason }) => reason))).toEqual(new Set(['manual']));
+  });
+
+  test('the patch for a Dockerfile goes in as it is, shows no secret, and the image built from it passes', async () => {
+    const path = '/tmp/bad/Dockerfile';
+    const { advice = [], deferred } = await plan(host, '-c', 'image', '--dockerfile', `bad:1=${path}`, '--set', 'images.healthcheck="true"');
+    expect(advice.map(({ check, target }) => ({ check: [...check].sort(), id: target.id }))).toEqual([{ check: [...ADVISED].sort(), id: await imageId('bad:1') }]);
+    expect(JSON.stringify(advice)).not.toContain(SECRET);
+    expect(deferred.filter(({ check, explanation }) => ADVISED.includes(check) && explanation.includes(`A patch for ${path}`))).toHaveLength(ADVISED.length);
+    // Nothing was written; patch(1) puts it in, without looking for where it fits.
+    expect(await host.readFile(path)).toBe(BAD);
+    const directory = await mkdtemp(join(tmpdir(), 'harden-patch-'));
+    try {
+      const file = join(directory, 'Dockerfile');
+      await writeFile(file, BAD);
+      const { stdout } = await run(['patch', '--fuzz=0', file], { input: advice[0]?.diff ?? '', check: true });
+      expect(stdout).not.toMatch(/offset|fuzz/u);
+      await build('bad', await readFile(file, 'utf8'), '--build-arg', `NPM_TOKEN=${SECRET}`);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+    const rebuilt = verdictsOf(await scan(host, ...ADVISED.flatMap((check) => ['-c', check])), await imageId('bad:1'));
+    expect(rebuilt).toEqual(Object.fromEntries(ADVISED.map((check) => [check, 'pass'])));
+    const { stdout, stderr } = await harden(host, ['plan', '-c', 'image', '--dockerfile', `bad:1=${path}`]);
+    expect(stdout + stderr).not.toContain(SECRET);
   });
 
   test('sources and ages follow the policy', async () => {

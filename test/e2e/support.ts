@@ -27,6 +27,7 @@ export interface PlanDocumentJson {
   changes: { id: string; kind: string; target: { id: string }; diff: string; impact: string; because: { check: string; target: { id: string } }[]; promises: { check: string; expect: string }[] }[];
   promises: string[];
   deferred: { check: string; target: { id: string }; reason: string; explanation: string; needs: string | null }[];
+  advice?: { check: string[]; target: { id: string; name: string }; path: string; diff: string; notes: string[] }[];
   summary: { warns: number; fixable: number; changes: number; deferred: number };
 }
 export interface OutcomesDocument {
