@@ -5,7 +5,9 @@ import {
   parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
 } from './collect/engine-api.ts';
 import { readAccessLists, readAccounts, readHost } from './collect/host.ts';
+import { parseExecHistory, parseExecs, parseTop, readLive } from './collect/live.ts';
 import { CONTAINERD_SOCKETS, DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
+import { text } from './collect/json.ts';
 import { Round } from './collect/round.ts';
 import type { Answer } from './collect/round.ts';
 import { parseInspect } from './container/from-inspect.ts';
@@ -38,6 +40,7 @@ interface EngineAnswers {
   readonly version: Observed<JsonObject>;
   readonly info: Observed<JsonObject>;
   readonly containers: Observed<readonly RawContainer[]>;
+  readonly events: Observed<readonly Json[]>;
   readonly images: Observed<readonly RawImage[]>;
   readonly networks: Observed<Json>;
   readonly volumes: Observed<JsonObject>;
@@ -84,14 +87,17 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   const facts = {
     schemaVersion: 1, tool: TOOL, collectedAt: new Date().toISOString(),
     engine: engineFacts(endpoint, served, answers),
-    containers: parseContainers(answers),
     images: mapObserved(answers.images, parseImages),
     networks: mapObserved(answers.networks, parseNetworks),
     volumes: mapObserved(answers.volumes, parseVolumes),
     swarm: mapObserved(answers.swarm, parseSwarm),
   } as const;
   const machine = mapObserved(answers.info, parseEngineHost);
-  if (served.status !== 'present') return withoutHost(facts, machine, files.paths(), whyNotLocal(endpoint, served), host(0).euid);
+  const containers = parseContainers(answers);
+  if (served.status !== 'present') {
+    const found = { ...facts, containers: await withTop(engine, containers), execHistory: execHistory(answers.events, facts.engine, null) };
+    return withoutHost(found, machine, files.paths(), whyNotLocal(endpoint, served), host(0).euid);
+  }
 
   const serving = describeDaemon(served.value);
   const { hostname, ...local } = host(serving.owner.pid);
@@ -105,6 +111,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   files.need(second, [...serving.owner.argv.slice(0, 1), containerdFlag(serving.owner.argv) ?? '', serving.configPath, dirname(serving.configPath), serving.registryCerts]);
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
   const inSwarm = info !== undefined && !['', 'inactive'].includes(info.swarm.state);
+  const live = readLive(second, valueOf(containers) ?? []);
   const swarmState = inSwarm ? second.text(`${info.dockerRootDir}/swarm/docker-state.json`) : undefined;
   await second.read(reader);
 
@@ -137,6 +144,8 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   };
   return {
     ...facts,
+    containers: mapObserved(containers, (found) => found.map(live)),
+    execHistory: execHistory(answers.events, facts.engine, process.startedAt),
     host: { hostname: valueOf(hostname) ?? valueOf(machine)?.hostname ?? '', architecture: valueOf(machine)?.architecture ?? '', ...local },
     daemon,
     files: files.answers(accessLists()),
@@ -213,18 +222,33 @@ function declareAudit(round: Round): {
 
 async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAnswers> {
   const asked = engine.info();
-  const [version, info, containers, images, networks, volumes, swarm] = await Promise.allSettled([
+  const [version, info, containers, images, networks, volumes, swarm, events] = await Promise.allSettled([
     engine.version(), asked, engine.containers(), engine.images(), engine.networks(), engine.volumes(),
     asked.then(async (answer) => {
       const { swarm: { state, manager } } = parseInfo(answer);
       return manager && state === 'active' ? present(await engine.swarm()) : absent;
     }),
+    asked.then((answer) => engine.events(secondsNow(answer))),
   ] as const);
   if (version.status === 'rejected' && info.status === 'rejected') throw await explain(version.reason, engine.endpoint, reader);
   return {
     version: settled(version), info: settled(info), containers: settled(containers), images: settled(images), networks: settled(networks),
     volumes: settled(volumes), swarm: flattened(settled(swarm), (answer) => answer),
+    events: settled(events),
   };
+}
+
+/** The last whole second by the engine's clock: it waits for events of a time that is still to come. */
+function secondsNow(info: JsonObject): number {
+  const time = Date.parse(text(info['SystemTime']));
+  return Math.floor((Number.isNaN(time) ? Date.now() : time) / 1000);
+}
+
+/** How events are called and kept is known of Docker Engine from 20.10 (API 1.41) on. */
+function execHistory(events: EngineAnswers['events'], { version }: EngineFacts, startedAt: string | null): NonNullable<Facts['execHistory']> {
+  if (version.status !== 'present') return version;
+  if (version.value.platform === 'Podman Engine') return unreadable('Podman tells of sessions in another way');
+  return mapObserved(events, (found) => parseExecHistory(found, Number(version.value.apiVersion.split('.')[1]) >= 41 ? startedAt : null));
 }
 
 const settled = <T>(result: PromiseSettledResult<T>): Observed<T> =>
@@ -285,17 +309,27 @@ function engineFacts(endpoint: Endpoint, served: Observed<SocketOwner>, answers:
 
 function parseContainers({ version, containers }: EngineAnswers): Facts['containers'] {
   const { apiVersion } = valueOf(mapObserved(version, parseVersion)) ?? { apiVersion: '' };
-  return mapObserved(containers, (found) => found.map(({ id, name, labels, raw }): ContainerFacts => raw.status === 'present'
-    ? parseInspect(raw.value, { apiVersion })
+  return mapObserved(containers, (found) => found.map(({ id, name, labels, raw, execs }): ContainerFacts => raw.status === 'present'
+    ? { ...parseInspect(raw.value, { apiVersion }), execs: flattened(execs, parseExecs) }
     : { id, name, spec: raw, unmodelled: [], runtime: raw, owner: ownerOf(labels) })
     .sort((a, b) => (a.name < b.name ? -1 : 1)));
+}
+
+/** Of an engine elsewhere ps(1) on its host can be asked; here that would start a process for each container. */
+async function withTop(engine: Engine, containers: Facts['containers']): Promise<Facts['containers']> {
+  const running = (valueOf(containers) ?? []).filter(({ runtime }) => ['running', 'paused'].includes(valueOf(runtime)?.state ?? ''));
+  const answers = await engine.top(running.map(({ id }) => id));
+  return mapObserved(containers, (found) => found.map((container) => {
+    const answer = answers.get(container.id);
+    return answer === undefined ? container : { ...container, processes: flattened(answer, parseTop) };
+  }));
 }
 
 type HostOfEngine = Observed<ReturnType<typeof parseEngineHost>>;
 
 /** Facts of an engine that is not, or not provably, this host's. */
 function withoutHost(
-  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'images' | 'networks' | 'volumes' | 'swarm'>,
+  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'execHistory' | 'images' | 'networks' | 'volumes' | 'swarm'>,
   machine: HostOfEngine, paths: readonly string[], reason: string, euid: number,
 ): Facts {
   const unknown = unreadable(reason);

@@ -32,6 +32,7 @@ const ulimit = z.union(
 );
 
 const days = z.int('must be a whole number of days').min(1, 'must be at least one day');
+const hours = z.int('must be a whole number of hours').min(1, 'must be at least one hour');
 
 /** Every choice that a remediation needs; one schema for harden.yaml and --set. */
 const parameters = z.strictObject({
@@ -66,7 +67,7 @@ const parameters = z.strictObject({
     user: line.regex(/^(?!(?:root|0+)(?::|$))[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, 'must be USER or USER:GROUP, and not root').exactOptional(),
     healthcheck: line.regex(/^(?!.*[\\`]\s*$)\s*\S/, 'must be a command on one line that does not end with \\ or `').exactOptional(),
   }).exactOptional(),
-  operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional() }).exactOptional(),
+  operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional(), execWindowHours: hours.exactOptional() }).exactOptional(),
   swarm: z.strictObject({
     managers: z.int().min(1).exactOptional(), certificateDays: days.exactOptional(), rootCaDays: days.exactOptional(),
   }).exactOptional(),

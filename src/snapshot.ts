@@ -88,7 +88,12 @@ const maskCommand = (line: string): string => maskSecretsInText(
   line.replace(/(--?[\w-]*(?:pass|secret|token|key|credential)[\w-]*[= ]|\b\w*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL)\w*=|\s-u\s*[^\s:]+:)(?=[^\s$])("[^"]*"|'[^']*'|\S+)/giu, '$1***'));
 
 function maskContainer(container: ContainerFacts): ContainerFacts {
-  return { ...container, spec: mapObserved(container.spec, maskSpec) };
+  return {
+    ...container,
+    spec: mapObserved(container.spec, maskSpec),
+    // Programs choose what they are called.
+    ...(container.processes !== undefined && { processes: mapObserved(container.processes, (names) => names.map(maskSecretsInText)) }),
+  };
 }
 
 function maskSpec(spec: ContainerSpec): ContainerSpec {

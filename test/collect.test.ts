@@ -9,14 +9,17 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fileStatPaths } from '../checks/files/files.ts';
 import { auditStatPaths } from '../src/collect/audit.ts';
+import { checks } from '../checks/index.ts';
 import { collect } from '../src/collect.ts';
 import { systemUnit } from '../src/collect/daemon.ts';
 import { parseInfo, parseVersion } from '../src/collect/engine-api.ts';
 import { parseMountInfo, parseOsRelease } from '../src/collect/host.ts';
+import { parseInspect } from '../src/container/from-inspect.ts';
 import { EngineError, resolveEndpoint } from '../src/host/engine.ts';
 import type { HostReader, ReadRequest, SocketOwner } from '../src/host/port.ts';
 import type { Facts, JsonObject, Observed } from '../src/model.ts';
 import { absent, present, unreadable, valueOf } from '../src/model.ts';
+import { defaultPolicy } from '../src/policy.ts';
 import { exportSnapshot, loadSnapshot } from '../src/snapshot.ts';
 
 /** What scripts/record-host.mjs wrote on a real host. */
@@ -152,7 +155,7 @@ describe.each([
     const requests = reader.rounds.flat().map(keyOf);
     expect(requests.filter((request, index) => requests.indexOf(request) !== index)).toEqual([]);
     expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual([]);
-    expect(asked).toHaveLength(6 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
+    expect(asked).toHaveLength(7 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
     expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(8);
   });
 
@@ -261,7 +264,7 @@ describe('proof that the engine is this host\'s', () => {
     ['a unit in front of the packaged one', '/etc/systemd/system/docker.service', '', '/etc/systemd/system/docker.service changed'],
     ['what is no drop-in', '/etc/systemd/system/docker.service.d', '/etc/systemd/system/docker.service.d/notes.txt', null],
   ])('sees %s, of which systemd itself does not speak', async (_, path, found, reason) => {
-    const { daemon } = await withOwner(present(owner), (request) => request.kind !== 'tool' && request.path === path ? present(request.kind === 'list' ? [found] : { realPath: path }) : undefined);
+    const { daemon } = await withOwner(present(owner), (request) => 'path' in request && request.path === path ? present(request.kind === 'list' ? [found] : { realPath: path }) : undefined);
     if (reason === null) expect(daemon.unit.status).toBe('present');
     else expect(daemon.unit).toMatchObject({ status: 'unreadable', reason: expect.stringContaining(reason) as string });
     expect(daemon.socketUnit.status).toBe('present');
@@ -280,6 +283,7 @@ describe('proof that the engine is this host\'s', () => {
   ])('without systemd, when %s', async (_, texts: Readonly<Record<string, string>>, manager) => {
     const facts = await withOwner(present(owner), (request) => {
       if (request.kind === 'tool') return request.tool === 'systemctl' ? unreadable('must not be asked') : undefined;
+      if (!('path' in request)) return undefined;
       if (request.path === '/run/systemd/system') return absent;
       if (request.path === '/usr/sbin/service') return present({});
       if (request.kind === 'text' && /^\/(etc\/init\.d|run)\/docker/.test(request.path)) return texts[request.path] === undefined ? absent : present(texts[request.path]);
@@ -312,6 +316,148 @@ describe('engines that answer otherwise', () => {
     expect(valueOf(broken.images)?.[0]).toMatchObject({
       config: { value: { user: '', env: [], healthcheck: null, command: ['sh'] } }, history: { status: 'unreadable', reason: expect.stringContaining('layer is broken') as string },
     });
+  });
+
+  const EXEC = 'e'.repeat(64);
+  const withExecs = (ids: unknown): Answers => (path) => path === `/containers/${gone}/json`
+    ? { status: 200, body: { ...recorded.engine.containers[0], ExecIDs: ids } } : usual(path);
+  const execsOf = (facts: Facts) => valueOf(facts.containers)?.find(({ id }) => id === gone)?.execs;
+
+  it('looks at sessions that are open, and only there', async () => {
+    const withOne = withExecs([EXEC, '../../x', 7]);
+    const answers: Answers = (path) => path === `/exec/${EXEC}/json`
+      ? { status: 200, body: { ID: EXEC, ProcessConfig: { privileged: true, user: '0:0', entrypoint: 'mysql', arguments: ['--password=hunter2'] } } } : withOne(path);
+    const { asked, dockerHost } = await serve(answers);
+    const facts = await collect({ dockerHost, reader: replay(recorded) });
+    expect(execsOf(facts)).toEqual(present([{ id: EXEC, privileged: true, user: '0:0' }]));
+    expect(asked.filter((path) => path.startsWith('/exec/'))).toHaveLength(1);
+    expect(JSON.stringify(facts)).not.toContain('hunter2');
+    expect(valueOf(facts.containers)?.filter(({ id }) => id !== gone).map(({ execs }) => execs)).toEqual([present([])]);
+
+    expect(execsOf(await from(withOne))).toEqual(present([]));
+    const failed = withExecs([EXEC]);
+    expect(execsOf(await from((path) => path.startsWith('/exec/') ? { status: 500, body: { message: 'boom' } } : failed(path)))).toMatchObject({ status: 'unreadable' });
+    const many = await serve(withExecs(Array.from({ length: 100 }, (_, index) => index.toString(16).padStart(64, '0'))));
+    await collect({ dockerHost: many.dockerHost, reader: replay(recorded) });
+    expect(many.asked.filter((path) => path.startsWith('/exec/'))).toHaveLength(32);
+  });
+
+  const event = (time: number, action: string, id = gone): string => `${JSON.stringify({ Type: 'container', Action: action, Actor: { ID: id }, time })}\n`;
+  const historyOf = async (body: string, engine: Partial<Recording['engine']> = {}): Promise<Facts['execHistory']> => {
+    const answers = answersOf({ ...recorded, engine: { ...recorded.engine, ...engine } });
+    return (await from((path) => path.startsWith('/events') ? { status: 200, body } : answers(path))).execHistory;
+  };
+
+  it('knows since when no session is missing among the events', async () => {
+    const { startedAt } = valueOf(recorded.reads.find(({ request }) => request.kind === 'socketOwner')?.result as Observed<SocketOwner>) ?? { startedAt: '' };
+    expect(await historyOf('')).toEqual(present({ since: startedAt, started: [] }));
+    expect(await historyOf(event(1795000000, 'exec_create: sh -c x') + event(1795000001, 'exec_start: sh -c x'))).toEqual(present({ since: startedAt, started: [{ container: gone, at: '2026-11-18T11:06:40.000Z' }] }));
+    // The buffer is full: older ones are lost.
+    expect(await historyOf(event(1795000000, 'start').repeat(256))).toEqual(present({ since: '2026-11-18T11:06:40.000Z', started: [] }));
+    expect(await historyOf(event(Number.NaN, 'start').repeat(256))).toEqual(present({ since: null, started: [] }));
+    // Engines of which nobody knows how many they keep.
+    expect(await historyOf('', { version: { ...recorded.engine.version, ApiVersion: '1.40' } })).toEqual(present({ since: null, started: [] }));
+    expect(await historyOf('', { version: { ...recorded.engine.version, Components: [{ Name: 'Podman Engine' }] } })).toMatchObject({ status: 'unreadable' });
+    expect(await historyOf('{"Type":')).toMatchObject({ status: 'unreadable' });
+    expect((await from(usual)).execHistory).toMatchObject({ status: 'unreadable' });
+  });
+
+  it('asks for events up to the time that the engine\'s own clock shows', async () => {
+    const { asked, dockerHost } = await serve((path) => path === '/info' ? { status: 200, body: { ...recorded.engine.info, SystemTime: '2031-01-02T03:04:05.9Z' } } : usual(path));
+    await collect({ dockerHost, reader: replay(recorded) });
+    expect(asked.filter((path) => path.startsWith('/events'))).toEqual(['/events?since=0&until=1925089445']);
+  });
+
+  const HELD = {
+    limits: 'Limit                     Soft Limit           Hard Limit           Units     \nMax open files            100                  unlimited            files     \nMax nice priority         0                    0                    \nMax of what comes         1                    1\n',
+    status: 'Name:\tsh\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\nCapEff:\t0000000000000000\nCapBnd:\t0000020000002400\n',
+  };
+  const running = async (processes: Observed<unknown>): Promise<Facts> => collect({
+    dockerHost: (await serve(usual)).dockerHost, reader: replay(recorded, (request) => request.kind === 'containerProcesses' ? processes : undefined),
+  });
+  const [first = 0, second = 0] = recorded.engine.containers.map(({ State }) => (State as JsonObject)['Pid'] as number);
+  const other = recorded.engine.containers[1]?.['Id'] as string;
+
+  it('tells processes and what holds for them by their cgroups', async () => {
+    const facts = await running(present([
+      { pid: first, containers: [gone], names: ['sh'], held: HELD }, { pid: 9001, containers: [gone, 'f'.repeat(64)], names: ['sshd', 'sh'] },
+      // Another process has the number by now.
+      { pid: second, containers: ['f'.repeat(64)], names: ['cron'], held: HELD },
+    ]));
+    const [one, two] = [gone, other].map((wanted) => valueOf(facts.containers)?.find(({ id }) => id === wanted));
+    expect(one).toMatchObject({ processes: present(['sh', 'sshd']), inForce: present({
+      ulimits: [{ name: 'nofile', soft: 100, hard: -1 }, { name: 'nice', soft: 0, hard: 0 }], seccomp: 'filter', noNewPrivileges: true, capabilities: ['NET_BIND_SERVICE', 'NET_RAW', '41'],
+    }) });
+    expect(two).toMatchObject({ processes: { status: 'unreadable', reason: expect.stringContaining('ended meanwhile') as string }, inForce: { status: 'unreadable' } });
+  });
+
+  it.each([
+    ['nothing was read', absent], ['/proc is closed', unreadable('permission denied')], ['they are gone', present([])],
+    ['the kernel is an old one', present([{ pid: first, containers: [gone], names: ['sh'], held: { limits: '', status: 'Name:\tsh\n' } }])],
+  ])('knows not what holds for a process when %s', async (_, processes) => {
+    expect(valueOf((await running(processes)).containers)?.map(({ inForce }) => inForce?.status)).toEqual(['unreadable', 'unreadable']);
+  });
+
+  it('asks an engine elsewhere what runs in its containers', async () => {
+    const top: Readonly<Record<string, Answers>> = {
+      [gone]: () => ({ status: 200, body: { Titles: ['UID', 'PID', 'CMD'], Processes: [['root', '1', '/usr/sbin/sshd -D'], ['root', '2', 'sshd: me [priv]'], ['root', '3', '-sh'], null] } }),
+      [other]: () => ({ status: 404, body: { message: 'no such container' } }),
+    };
+    const answers: Answers = (path) => top[/^\/containers\/(\w+)\/top/.exec(path)?.[1] ?? '']?.(path) ?? usual(path);
+    const { asked, dockerHost } = await serve(answers, true);
+    const facts = await collect({ dockerHost, reader: replay(recorded) });
+    const found = new Map(valueOf(facts.containers)?.map((container) => [container.id, container]));
+    expect([found.get(gone)?.processes, found.get(other)?.processes]).toEqual([present(['sh', 'sshd']), unreadable('it ended meanwhile')]);
+    expect([found.get(gone)?.inForce, asked.filter((path) => path.includes('/top')).length]).toEqual([undefined, 2]);
+  });
+
+  /** What an engine or a proxy may leave out of a container or an image, or write otherwise. */
+  const damaged = (whole: JsonObject, depth = 3): readonly (readonly [what: string, damaged: JsonObject])[] => Object.entries(whole).flatMap(([key, value]) => [
+    [`${key} missing`, { ...whole, [key]: undefined } as unknown as JsonObject] as const,
+    [`${key} of another type`, { ...whole, [key]: typeof value === 'string' ? 7 : 'x' }] as const,
+    ...(typeof value === 'object' && value !== null && !Array.isArray(value) && depth > 1
+      ? damaged(value, depth - 1).map(([what, inner]) => [`${key}.${what}`, { ...whole, [key]: inner }] as const) : []),
+  ]);
+
+  const CHECKED = checks.filter(({ section }) => section === 'containers');
+  const engines = ['20.10.24', '26.1.5'].map((engine) => JSON.parse(readFileSync(new URL(`../fixtures/raw/inspect/${engine}.json`, import.meta.url), 'utf8')) as Record<string, JsonObject>);
+  const passing = (facts: Facts, container: JsonObject): readonly string[] => {
+    const found: Facts = { ...facts, containers: present([parseInspect(container, { apiVersion: '1.45' })]) };
+    return CHECKED.flatMap((check) => check.evaluate(found, defaultPolicy).some(({ outcome }) => outcome === 'pass') ? [check.id] : []);
+  };
+
+  it('judges no container better because something is missing in what the engine tells', async () => {
+    const facts = await from(usual);
+    const wrong = new Set<string>();
+    for (const whole of engines.flatMap((cases) => Object.values(cases)).filter((_, index) => index % 24 === 0)) {
+      const before = new Set(passing(facts, whole));
+      for (const [what, container] of damaged(whole)) {
+        // A port that is not there is not published.
+        const better = passing(facts, container).filter((id) => !before.has(id) && !/PortBindings\.\S+ missing$/u.test(what));
+        if (better.length > 0) wrong.add(`${better.join(' ')}: ${what}`);
+      }
+    }
+    expect([...wrong]).toEqual([]);
+  });
+
+  it('survives images without anything, with a thousand layers, and names that try a terminal', async () => {
+    const [image] = recorded.engine.images;
+    const id = image?.['Id'] as string;
+    const history = Array.from({ length: 1000 }, (_, index) => ({ CreatedBy: `RUN step ${index} \u001b[31m`, Created: index, Size: 1, Comment: null }));
+    const facts = await from((path) => {
+      if (path.startsWith('/images/json')) return { status: 200, body: [{ ...image, RepoTags: null, RepoDigests: null, Created: null, Size: '1' }] };
+      if (path === `/images/${id}/json`) return { status: 200, body: { Id: id, Config: null } };
+      if (path === `/images/${id}/history`) return { status: 200, body: history };
+      if (path.startsWith('/containers/json')) return { status: 200, body: [{ Id: gone, Names: ['/a\u001b[2Jb\n'], Labels: { 'x\u0007': '\u001b]0;y', __proto__: 'z' } }] };
+      return path === `/containers/${gone}/json` ? { status: 500, body: { message: 'no' } } : usual(path);
+    });
+    const found = valueOf(facts.images)?.[0];
+    expect([found?.tags, found?.createdAt, found?.config?.status, valueOf(found?.history)?.length]).toEqual([[], '1970-01-01T00:00:00.000Z', 'unreadable', 1000]);
+    const judged = checks.flatMap((check) => check.evaluate(facts, defaultPolicy).filter(({ target }) => target.id === id || target.id === gone).map(({ outcome, target }) => [check.id, target.kind, outcome]));
+    expect(judged.filter(([check, kind, outcome]) => outcome === 'pass' && (kind === 'container' || check === 'image.user' || check === 'image.no-secrets'))).toEqual([]);
+
+    const bare = await from((path) => path === `/images/${id}/history` ? { status: 200, body: null } : usual(path));
+    expect(valueOf(bare.images)?.find((one) => one.id === id)?.history).toEqual(present([]));
   });
 
   it('asks a manager about its swarm, and keeps no token', async () => {

@@ -1,4 +1,4 @@
-import type { Check, ContainerFacts, ContainerRuntime, ContainerSpec, Edition, Facts, Target, Verdict } from '../../src/model.ts';
+import type { Check, ContainerFacts, ContainerRuntime, ContainerSpec, Edition, Facts, InForce, Observed, Target, Verdict } from '../../src/model.ts';
 import { EDITIONS } from '../../src/model.ts';
 import { DAEMON, na, unknown } from '../verdict.ts';
 
@@ -27,6 +27,26 @@ export function eachContainer<D>(facts: Facts, judgeContainer: (container: Conta
 
 /** Whether its processes run now (a paused or restarting one is about to go on). */
 export const isUp = ({ state }: ContainerRuntime): boolean => state === 'running' || state === 'paused' || state === 'restarting';
+
+/** Runtimes whose processes are processes of the host; gVisor and Kata have a kernel of their own, of which the host sees nothing. */
+const HOST_KERNEL = new Set(['runc', 'crun', 'youki', 'nvidia', 'sysbox-runc', 'io.containerd.runc.v1', 'io.containerd.runc.v2', 'io.containerd.runtime.v1.linux']);
+
+/** Why what the host sees of a container's processes is not what runs in it; null when it is. */
+export const ownKernel = ({ runtime }: ContainerSpec): string | null =>
+  runtime === null || HOST_KERNEL.has(runtime) ? null : `It runs under ${runtime}, and whether the host sees all that runs in it is not known`;
+
+type Held = Exclude<Observed<InForce>, { status: 'absent' }>;
+
+/** What holds for its first process: undefined where nothing runs or nobody looked, so that only what was declared can be judged. */
+export function heldTo({ facts: { inForce }, spec, runtime }: Container): Held | undefined {
+  if (inForce === undefined || inForce.status === 'absent' || !isUp(runtime)) return undefined;
+  const why = ownKernel(spec);
+  return why === null ? inForce : { status: 'unreadable', reason: why };
+}
+
+/** The end of a message on a verdict that rests on what was declared. */
+export const asDeclared = (container: Container, held: Held | undefined): string =>
+  held === undefined && isUp(container.runtime) ? ', as it was declared' : '';
 
 /** The container that "container:REF" names by id or name. */
 export const referredTo = (facts: Facts, reference: string): ContainerFacts | undefined =>

@@ -1,10 +1,10 @@
 import { listNames } from '../../src/daemon/containers.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import { ulimitsOf } from '../../src/daemon/ulimits.ts';
-import type { Check } from '../../src/model.ts';
+import type { Check, Verdict } from '../../src/model.ts';
 import { mapObserved } from '../../src/model.ts';
-import { manual, pass, unknown, warn } from '../verdict.ts';
-import { eachContainer, section5 } from './container.ts';
+import { manual, pass, pendingWarn, unknown, warn } from '../verdict.ts';
+import { eachContainer, heldTo, section5 } from './container.ts';
 
 interface Limit {
   readonly name: string;
@@ -20,8 +20,8 @@ export const check: Check<null> = {
   id: 'container.ulimits',
   title: 'The container does not loosen the default ulimits',
   rationale: 'The daemon\'s defaults are what the host can bear. A container that sets its own goes beyond them unseen.',
-  evidence: 'inspect: HostConfig.Ulimits; daemon.json "default-ulimits"',
-  passes: 'It has no ulimits of its own, or none is above the daemon\'s default of the same name.',
+  evidence: 'inspect: HostConfig.Ulimits; daemon.json "default-ulimits"; /proc/PID/limits of its first process',
+  passes: 'It has no ulimits of its own, or none is above the daemon\'s default of the same name; where it runs, no default is exceeded.',
   section: 'containers',
   severity: 'low',
   level: 1,
@@ -30,8 +30,19 @@ export const check: Check<null> = {
     const setting = daemonSetting(facts, 'default-ulimits');
     const now = setting.status === 'present' ? setting.value.now : setting;
     const defaults = mapObserved(now, ulimitsOf);
-    return eachContainer(facts, ({ spec: { resources: { ulimits } }, target }) => {
-      if (ulimits.length === 0) return pass(target, 'It has no ulimits of its own');
+    return eachContainer(facts, (container) => {
+      const { spec: { resources: { ulimits } }, target } = container;
+      const held = heldTo(container);
+      // The defaults that the daemon had when the container was started hold until its next start. A process may raise a soft limit itself.
+      const outgrown = (defaults.status === 'present' && held?.status === 'present' ? held.value.ulimits : []).filter(({ name, hard }) =>
+        !ulimits.some((own) => own.name === name) && defaults.status === 'present'
+        && defaults.value.some((usual) => usual.name === name && !Number.isNaN(usual.hard) && height(hard) > height(usual.hard)));
+      const passing = (message: string): Verdict<null> =>
+        outgrown.length > 0 ? pendingWarn(target, `It was started before the daemon's default ulimits were what they are, and has looser ones: ${listNames(outgrown.map(limitName))}`, null, 'a restart of the container')
+          : held?.status === 'unreadable' && !(defaults.status === 'present' && defaults.value.length === 0) ? unknown(target, `What is in force is not known: ${held.reason}`)
+          : defaults.status === 'unreadable' && held !== undefined ? unknown(target, defaults.reason)
+          : pass(target, message);
+      if (ulimits.length === 0) return passing('It has no ulimits of its own');
       const unlimited = ulimits.filter(({ soft, hard }) => soft < 0 || hard < 0);
       if (defaults.status === 'unreadable') return unknown(target, defaults.reason);
       const known = defaults.status === 'present' ? defaults.value : [];
@@ -43,7 +54,7 @@ export const check: Check<null> = {
       if (looser.length > 0) return warn(target, `Its own ulimits are looser than the defaults: ${listNames(looser.map(limitName))}`, null);
       const unmatched = ulimits.filter((limit) => defaultOf(limit) === undefined);
       return unmatched.length > 0 ? manual(target, `It has ulimits of its own, for which the daemon has no default: ${listNames(unmatched.map(limitName))}`)
-        : pass(target, 'Its ulimits are at most the daemon\'s defaults');
+        : passing('Its ulimits are at most the daemon\'s defaults');
     });
   },
 };

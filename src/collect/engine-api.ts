@@ -75,7 +75,9 @@ export function parseImages(raw: readonly RawImage[]): ImageFacts[] {
     createdAt: isoOf(number(at(listed, 'Created'))),
     sizeBytes: number(at(listed, 'Size')),
     lastTaggedAt: inspect.status === 'present' ? taggedAt(text(at(inspect.value, 'Metadata', 'LastTagTime'))) : null,
-    config: mapObserved(inspect, (image) => parseImageConfig(at(image, 'Config'))),
+    config: inspect.status !== 'present' ? inspect
+      : at(inspect.value, 'Config') === undefined || at(inspect.value, 'Config') === null ? unreadable('what the engine tells of the image has no Config')
+      : present(parseImageConfig(at(inspect.value, 'Config'))),
     history: mapObserved(history, (entries) => list(entries).map(parseHistoryEntry).reverse()),
   }));
 }

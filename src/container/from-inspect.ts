@@ -17,15 +17,44 @@ export function parseInspect(raw: JsonObject, { apiVersion }: { readonly apiVers
   const name = text(at(raw, 'Name')).replace(/^\//, '');
   const labels = textRecord(at(raw, 'Config', 'Labels'));
   const { mounts, unexplained } = parseMounts(raw);
+  const lacking = Object.entries(REQUIRED).find(([path, isUsable]) => !isUsable(at(raw, ...path.split('.'))))?.[0];
   return {
     id,
     name,
-    spec: present(parseSpec(raw, { id, name, labels, mounts, apiVersion })),
+    spec: lacking === undefined ? present(parseSpec(raw, { id, name, labels, mounts, apiVersion })) : unreadable(`what the engine tells of it has no usable ${lacking}`),
     unmodelled: [...unknownFields(raw), ...unexplained],
     runtime: parseRuntime(raw),
     owner: ownerOf(labels),
   };
 }
+
+type Shape = (value: Json | undefined) => boolean;
+const isText: Shape = (value) => typeof value === 'string';
+const isRecord: Shape = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Go writes null where nothing was put in. */
+const isListOrNull: Shape = (value) => value === null || Array.isArray(value);
+
+/** What every engine writes, and what would look harmless if it were missing: no privileges, no mounts, no host namespaces. */
+const REQUIRED: Readonly<Record<string, Shape>> = {
+  Config: isRecord,
+  HostConfig: isRecord,
+  Mounts: isListOrNull,
+  'HostConfig.Privileged': (value) => typeof value === 'boolean',
+  'HostConfig.NetworkMode': isText,
+  'HostConfig.PidMode': isText,
+  'HostConfig.IpcMode': isText,
+  'HostConfig.UTSMode': isText,
+  'HostConfig.UsernsMode': isText,
+  'HostConfig.Binds': isListOrNull,
+  'HostConfig.CapAdd': isListOrNull,
+  'HostConfig.CapDrop': isListOrNull,
+  'HostConfig.Devices': isListOrNull,
+  'HostConfig.SecurityOpt': isListOrNull,
+  'HostConfig.Ulimits': isListOrNull,
+  'HostConfig.PortBindings': (value) => value === null || (isRecord(value) && Object.values(object(value)).every(isListOrNull)),
+  'HostConfig.RestartPolicy': isRecord,
+  'NetworkSettings.Networks': (value) => value === null || isRecord(value),
+};
 
 interface Parsed {
   readonly id: string;

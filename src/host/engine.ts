@@ -16,6 +16,11 @@ import { createEngineControl } from './engine-control.ts';
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const REQUEST_TIMEOUT_MS = 30_000;
 const CONCURRENCY = 16;
+/** Sessions of one container that are looked at. */
+const MAX_EXECS = 32;
+/** What is asked for besides may take this long; the rest of a scan does not wait for it longer. */
+const EXTRA_TIMEOUT_MS = 10_000;
+const MAX_EVENT_BYTES = 4 * 1024 * 1024;
 
 /** No engine, or none that can be talked to. Three parts: what is wrong, where, and what to do next. */
 export class EngineError extends UsageError {
@@ -45,6 +50,8 @@ export interface RawContainer {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly raw: Observed<JsonObject>;
+  /** What GET /exec/ID/json answers for its sessions (ExecIDs), the first `MAX_EXECS` of them; those that end meanwhile are left out. */
+  readonly execs: Observed<readonly JsonObject[]>;
 }
 
 /** One image as the engine lists it, with what GET /images/ID/json and GET /images/ID/history answer. */
@@ -71,6 +78,10 @@ export interface Engine {
   info(): Promise<JsonObject>;
   /** All containers, whatever their state, inspected; those that vanish meanwhile are left out. */
   containers(): Promise<readonly RawContainer[]>;
+  /** The events that the engine still has in memory, oldest first, up to a time by its own clock, in whole seconds since 1970. */
+  events(until: number): Promise<readonly Json[]>;
+  /** What ps(1) on the engine's host says of the processes of running containers (GET /containers/ID/top), by their ids. */
+  top(ids: readonly string[]): Promise<ReadonlyMap<string, Observed<JsonObject>>>;
   /** All images that are not parts of others, inspected; those that vanish meanwhile are left out. */
   images(): Promise<readonly RawImage[]>;
   networks(): Promise<Json>;
@@ -119,6 +130,15 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   const listing = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Observed<Json>> =>
     (await observe(ask(what).then(expectList))) ?? unreadable('the engine does not know this part of its interface');
 
+  const sessions = async (raw: Observed<JsonObject>): Promise<Observed<readonly JsonObject[]>> => {
+    if (raw.status !== 'present') return raw;
+    // Each id becomes part of a URL path.
+    const ids = texts(raw.value['ExecIDs']).filter((id) => /^[0-9a-f]{64}$/i.test(id)).slice(0, MAX_EXECS);
+    const found = (await Promise.all(ids.map((id) => observe(ask((docker) => docker.getExec(id).inspect()).then(expectObject))))).filter((exec) => exec !== undefined);
+    const failed = found.find(({ status }) => status === 'unreadable');
+    return failed?.status === 'unreadable' ? failed : present(found.flatMap((exec) => (exec.status === 'present' ? [exec.value] : [])));
+  };
+
   return {
     endpoint,
     version: async () => {
@@ -139,10 +159,18 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
         if (typeof id !== 'string' || !/^[0-9a-f]{12,64}$/i.test(id)) throw notDocker(endpoint, 'a container has no id');
         const raw = await observe(ask((docker) => docker.getContainer(id).inspect()).then(expectObject));
         const name = texts(names)[0]?.replace(/^\//, '') ?? id.slice(0, 12);
-        return raw === undefined ? [] : [{ id, name, labels: textRecord(labels), raw }];
+        return raw === undefined ? [] : [{ id, name, labels: textRecord(labels), raw, execs: await sessions(raw) }];
       });
       return found.flat();
     },
+    events: async (until) => {
+      const abortSignal = AbortSignal.timeout(EXTRA_TIMEOUT_MS);
+      const stream = await ask((docker) => docker.getEvents({ since: 0, until, abortSignal })) as unknown as NodeJS.ReadableStream;
+      return eventsOf(stream, endpoint);
+    },
+    top: async (ids) => new Map(await mapConcurrently(ids, async (id) => [
+      id, await observe(ask((docker) => docker.getContainer(id).top()).then(expectObject)) ?? unreadable('it ended meanwhile'),
+    ] as const)),
     images: async () => {
       const listed = new Map(expectList(await ask((docker) => docker.listImages())).map((entry) => [object(entry)['Id'], entry]));
       const found = await mapConcurrently([...listed], async ([id, entry]): Promise<RawImage[]> => {
@@ -167,6 +195,23 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     control: createEngineControl(ask, statusOf),
     close: () => agent.destroy(),
   };
+}
+
+/** One JSON object after the other. */
+async function eventsOf(stream: NodeJS.ReadableStream, endpoint: Endpoint): Promise<readonly Json[]> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stream) {
+      const bytes = Buffer.from(chunk);
+      size += bytes.length;
+      if (size > MAX_EVENT_BYTES) throw new EngineError(`the events of ${endpoint.url} take more than ${MAX_EVENT_BYTES} bytes`);
+      chunks.push(bytes);
+    }
+    return Buffer.concat(chunks).toString('utf8').split('\n').filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as Json);
+  } catch (error) {
+    throw engineError(error, endpoint);
+  }
 }
 
 async function mapConcurrently<T, U>(items: readonly T[], f: (item: T) => Promise<U>): Promise<U[]> {

@@ -25,6 +25,17 @@ export interface SocketOwner {
   readonly sameRoot: boolean;
 }
 
+/** A process that a container's cgroup holds. */
+export interface ContainerProcess {
+  readonly pid: number;
+  /** Ids of containers in the paths of its cgroups: the one that it belongs to, and those that this one runs in. */
+  readonly containers: readonly string[];
+  /** What it is called: its own name (comm), the file that it runs, and the first word of its command line, without directories. */
+  readonly names: readonly string[];
+  /** /proc/PID/limits and /proc/PID/status, where they were asked for. */
+  readonly held?: { readonly limits: string; readonly status: string };
+}
+
 /** What a collector can ask of a host. */
 export type ReadRequest =
   /** A text file, decoded as UTF-8 (a BOM is kept). Longer than `maxBytes` (default 1 MiB) is unreadable. */
@@ -34,13 +45,16 @@ export type ReadRequest =
   | { readonly kind: 'list'; readonly path: string; readonly depth: number }
   /** A tool that only reads; a missing tool is `absent`, a non-zero exit is still a result. */
   | { readonly kind: 'tool'; readonly tool: Tool; readonly args: readonly string[] }
-  | { readonly kind: 'socketOwner'; readonly path: string };
+  | { readonly kind: 'socketOwner'; readonly path: string }
+  /** All processes in cgroups of containers, in one pass over /proc; what the kernel holds those of the given pids to. */
+  | { readonly kind: 'containerProcesses'; readonly held: readonly number[] };
 
 export type ReadResult<R extends ReadRequest> =
   R extends { kind: 'text' } ? string
   : R extends { kind: 'stat' } ? FileStat
   : R extends { kind: 'list' } ? readonly string[]
   : R extends { kind: 'tool' } ? ToolResult
+  : R extends { kind: 'containerProcesses' } ? readonly ContainerProcess[]
   : SocketOwner;
 
 /** Reads a host. Batched: one call is one round trip for a remote implementation, and concurrent for the local one. Never throws. */

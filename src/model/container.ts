@@ -9,10 +9,22 @@ export interface ContainerFacts {
   readonly unmodelled: readonly string[];
   readonly runtime: Observed<ContainerRuntime>;
   readonly owner: Owner;
-  /** Names of its processes, seen from outside (GET /containers/ID/top); missing when nobody asked. */
+  /** Names of its processes, seen from outside (/proc, or GET /containers/ID/top of an engine elsewhere); absent: nothing runs; missing when nobody asked. */
   readonly processes?: Observed<readonly string[]>;
   /** Its `docker exec` sessions that are open (ExecIDs, GET /exec/ID/json); missing when nobody asked. `user` is "" for the container's own. */
   readonly execs?: Observed<readonly { readonly id: string; readonly privileged: boolean; readonly user: string }[]>;
+  /** What holds for its first process (/proc/PID/limits, /proc/PID/status); absent: nothing runs; missing where the engine is not this host's. */
+  readonly inForce?: Observed<InForce>;
+}
+
+/** What the kernel holds a process to. */
+export interface InForce {
+  /** By the names of `docker run --ulimit`; -1: unlimited. */
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly seccomp: 'off' | 'strict' | 'filter';
+  readonly noNewPrivileges: boolean;
+  /** The bounding set: what any process of it can ever have. Upper case, without CAP_. */
+  readonly capabilities: readonly string[];
 }
 
 /** Who would undo or fight a change that is made behind its back. */

@@ -25,6 +25,8 @@ export interface Facts {
   readonly containers: Observed<readonly ContainerFacts[]>;
   readonly images: Observed<readonly ImageFacts[]>;
   readonly networks: Observed<readonly NetworkFacts[]>;
+  /** Which `docker exec` sessions were started, as far as the engine's events tell (GET /events); missing in a snapshot that did not ask. */
+  readonly execHistory?: Observed<ExecHistory>;
   /** Names of volumes (GET /volumes); missing in a snapshot that did not ask. */
   readonly volumes?: Observed<readonly string[]>;
   /** What only a manager of an active swarm knows; absent: this node is none. Missing in a snapshot that did not ask. */
@@ -284,6 +286,14 @@ export interface ImageConfig {
   readonly exposed: readonly string[];
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
+}
+
+/** An engine keeps its last events in memory, and loses them when it ends. */
+export interface ExecHistory {
+  /** Since when no session is missing, ISO 8601 UTC; null: nothing is known of the past. */
+  readonly since: string | null;
+  /** All sessions that were started since, by the container's id. Health checks are sessions, too. */
+  readonly started: readonly { readonly container: string; readonly at: string }[];
 }
 
 export interface ImageHistoryEntry {

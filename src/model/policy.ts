@@ -82,6 +82,8 @@ export interface Parameters {
     readonly unusedImageDays?: number;
     /** How long a stopped container may lie around; 30 where nothing is said. */
     readonly stoppedContainerDays?: number;
+    /** For how many hours back nobody may have run docker exec; since the container was created where nothing is said. */
+    readonly execWindowHours?: number;
   };
   readonly swarm?: {
     /** How many managers the swarm is to have. */
