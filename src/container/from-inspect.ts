@@ -163,7 +163,19 @@ function parseResources(host: JsonObject): ContainerResources {
 }
 
 function parseSecurity(host: JsonObject): ContainerSecurity {
-  const options = texts(host['SecurityOpt']);
+  return {
+    privileged: flag(host['Privileged']),
+    capAdd: texts(host['CapAdd']).map(capability),
+    capDrop: texts(host['CapDrop']).map(capability),
+    readonlyRootfs: flag(host['ReadonlyRootfs']),
+    ...parseSecurityOptions(texts(host['SecurityOpt'])),
+    systemPathsUnconfined: systemPathsUnconfined(host),
+    groupAdd: texts(host['GroupAdd']),
+  };
+}
+
+/** What `--security-opt` values choose, by the rules of the engine. */
+export function parseSecurityOptions(options: readonly string[]): Pick<ContainerSecurity, 'noNewPrivileges' | 'seccomp' | 'apparmor' | 'labels' | 'other'> {
   // Docker took "name:value" before it took "name=value"; old containers still have it.
   const split = options.map((option) => [option, /^([a-z-]+)(?:[=:](.*))?$/s.exec(option)] as const);
   const values = (name: string): (string | undefined)[] => split.filter(([, match]) => match?.[1] === name).map(([, match]) => match?.[2]);
@@ -171,21 +183,16 @@ function parseSecurity(host: JsonObject): ContainerSecurity {
   const noNewPrivileges = values('no-new-privileges');
   const known = ['no-new-privileges', 'seccomp', 'apparmor', 'label'];
   return {
-    privileged: flag(host['Privileged']),
-    capAdd: texts(host['CapAdd']).map(capability),
-    capDrop: texts(host['CapDrop']).map(capability),
-    readonlyRootfs: flag(host['ReadonlyRootfs']),
     noNewPrivileges: noNewPrivileges.length === 0 ? null : !['false', 'f', '0'].includes((noNewPrivileges.at(-1) ?? 'true').toLowerCase()),
     seccomp: last('seccomp'),
     apparmor: last('apparmor'),
     labels: values('label').filter((value) => value !== undefined),
-    systemPathsUnconfined: systemPathsUnconfined(host),
-    groupAdd: texts(host['GroupAdd']),
     other: split.filter(([, match]) => !known.includes(match?.[1] ?? '')).map(([option]) => option),
   };
 }
 
-const capability = (name: string): string => name.toUpperCase().replace(/^CAP_/, '');
+/** "cap_net_raw", "NET_RAW" and "CAP_NET_RAW" are one. */
+export const capability = (name: string): string => name.toUpperCase().replace(/^CAP_/, '');
 
 /** The client turns --security-opt systempaths=unconfined into two empty lists; null is what a privileged container has. */
 const systemPathsUnconfined = (host: JsonObject): boolean => isEmptyList(host['MaskedPaths']) && isEmptyList(host['ReadonlyPaths']);
