@@ -108,7 +108,7 @@ describe('a text that is no compose file', () => {
         expect(error).toBeInstanceOf(ComposeError);
         expect(error).toMatchObject({ message: expect.stringMatching(/^f:[1-9]\d*:[1-9]\d*: ./su) as string });
       }
-    }), { numRuns: 500 });
+    }), { numRuns: 150 });
   });
 });
 
@@ -209,7 +209,7 @@ describe('any edits of any service', () => {
         expect(file.after.startsWith(lines.slice(0, head).join('\n'))).toBe(true);
         expect(file.after.endsWith(lines.slice(tail).join('\n'))).toBe(true);
       }
-    }), { numRuns: 60 });
+    }), { numRuns: 40 });
     expect(reached.edited).toBeGreaterThan(10);
   });
 });
