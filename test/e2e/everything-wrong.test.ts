@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
 import { answers, harden, hardenJson, outcomes, pids, plan, scan, tree, type OutcomesDocument, type PlanDocumentJson } from './support.ts';
+import { recordedVerdicts, recordVerdicts } from './verdict-table.ts';
 
 const POLICY = `
 maxImpact: data
@@ -84,7 +85,10 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a host on which everythi
   afterAll(() => host.down());
 
   test('is seen as such', async () => {
-    const seen = outcomes(await scan(host));
+    const report = await scan(host);
+    recordVerdicts('wrong', { trixie: report });
+    const seen = outcomes(report);
+    expect(seen).toEqual(recordedVerdicts('wrong', 'trixie'));
     const wrong = [
       'host.docker-group', 'daemon.icc', 'daemon.log-level', 'daemon.iptables', 'daemon.insecure-registries', 'daemon.tls', 'daemon.cgroup-parent', 'daemon.seccomp-profile',
       'daemon.experimental', 'daemon.live-restore', 'daemon.userland-proxy', 'daemon.no-new-privileges', 'daemon.remote-logging', 'daemon.default-ulimits',

@@ -40,7 +40,7 @@ export interface OutcomesDocument {
 /** Runs the CLI with --format json and gives its document; the exit code must be one of those expected. */
 export async function hardenJson<T>(host: TestHost, args: readonly string[], codes: readonly number[], options: ExecOptions = {}): Promise<T> {
   const { code, stdout, stderr } = await harden(host, [...args, '--format', 'json'], options);
-  if (!codes.includes(code)) throw new Error(`harden ${args.join(' ')} exited ${code}\n${stdout}\n${stderr}`);
+  if (!codes.includes(code) || stdout === '') throw new Error(`harden ${args.join(' ')} exited ${code}\n${stdout}\n${stderr}`);
   return JSON.parse(stdout) as T;
 }
 
