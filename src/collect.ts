@@ -34,6 +34,8 @@ export interface CollectOptions {
   /** Where harden keeps its journal: it may know what the daemon started with. */
   readonly stateDir?: string;
   readonly progress?: (message: string) => void;
+  /** Look inside the file systems of images. */
+  readonly deep?: boolean;
 }
 
 interface EngineAnswers {
@@ -62,7 +64,10 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
   const engine = await connectEngine({ dockerHost: options.dockerHost, env: options.env ?? process.env });
   try {
     options.progress?.(`reading ${engine.endpoint.url} (${engine.endpoint.source})`);
-    return await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
+    const facts = await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
+    if (options.deep !== true) return facts;
+    const { withFilesystems } = await import('./image/look-inside.ts');
+    return await withFilesystems(engine, facts, options.progress ?? (() => undefined));
   } finally {
     engine.close();
   }

@@ -90,7 +90,7 @@ function summarize(results: readonly CheckResult[]): Summary {
   return { pass, warn, na: count('na'), manual: count('manual'), unknown: count('unknown'), waived, score: pass - warn };
 }
 
-function summarizeHost({ host, engine }: Facts): HostSummary {
+function summarizeHost({ host, engine, onlyImage }: Facts): HostSummary {
   const info = valueOf(engine.info);
   const version = valueOf(engine.version);
   return {
@@ -105,6 +105,7 @@ function summarizeHost({ host, engine }: Facts): HostSummary {
       rootless: info?.securityOptions.some((option) => option.split(',').includes('name=rootless')) === true,
       storageDriver: info?.storageDriver ?? 'unknown',
     },
+    ...(onlyImage !== undefined && { image: onlyImage }),
   };
 }
 

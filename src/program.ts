@@ -87,6 +87,10 @@ const dockerfile: Extend = (command) => command.addOption(
 const ceilings: Extend = (command) => command
   .addOption(new Option('--max-impact <impact>', 'the most that a change may cost now (default: reload)').choices(IMPACTS).helpGroup(ALLOW))
   .addOption(new Option('--max-risk <risk>', 'whether something that works today may stop working (default: safe)').choices(RISKS).helpGroup(ALLOW));
+const deep: Extend = (command) => command.addOption(
+  new Option('--deep', 'look inside the files of images; the engine writes a copy of each to its disk meanwhile').helpGroup(WHAT));
+const image: Extend = (command) => command.addOption(
+  new Option('--image <ref|tar>', 'this image alone: a name, or the path of what `docker save` wrote or of an OCI layout').helpGroup(WHAT));
 const yes = (what: string): Extend => (command) => command.addOption(new Option('--yes', `${what} without asking`).helpGroup(ALLOW));
 const output = (formats: string, file: string | null): Extend => (command) => {
   command.addOption(new Option('--format <format>', `${formats}; F=FILE writes to a file, several at once`).argParser(collected).helpGroup(OUTPUT));
@@ -130,14 +134,14 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
 
   extend(
     command('scan', look, 'Judge a host and print the verdicts. Exits 1 while WARN or UNKNOWN remain.'),
-    engine, snapshot, selection, targets, vulnerabilities, parameters, output('table (default), json or docker-bench', 'write the result to a file'), limit,
+    engine, snapshot, selection, targets, vulnerabilities, deep, image, parameters, output('table (default), json or docker-bench', 'write the result to a file'), limit,
     (scan) => scan.addOption(new Option('--fail-on <what>', 'exit 1 when this remains; unknown includes warn').choices(['unknown', 'warn', 'never']).default('unknown').helpGroup(OUTPUT)),
     common,
   ).action(async (options: ScanOptions) => exit(await (await import('./commands/scan.ts')).scan(options, context)));
 
   extend(
     command('plan', look, 'Scan, then show the changes as diffs, what they promise, and what is deferred and why.'),
-    engine, snapshot, restart, selection, targets, vulnerabilities, dockerfile, parameters, ceilings,
+    engine, snapshot, restart, selection, targets, vulnerabilities, deep, dockerfile, parameters, ceilings,
     output('text (default) or json', 'save the plan (JSON, mode 0600) for `harden apply FILE`'), limit,
     (plan) => plan.addOption(new Option('--exit-code', 'exit 1 when there are changes').helpGroup(OUTPUT)),
     common,
@@ -148,13 +152,13 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .argument('[plan]', 'a plan saved by `harden plan -o`')
       .addOption(new Option('--run <id>', 'a run from `harden history`').helpGroup(WHAT))
       .addOption(new Option('--baseline <file>', 'an earlier `harden scan --format json`').helpGroup(WHAT)),
-    engine, snapshot, policyFile, vulnerabilities, output('table (default) or json', 'write the result to a file'), limit, common,
+    engine, snapshot, policyFile, vulnerabilities, deep, output('table (default) or json', 'write the result to a file'), limit, common,
   ).action(async (plan: string | undefined, options: VerifyOptions) => exit(await (await import('./commands/verify.ts')).verify(plan, options, context)));
 
   extend(
     command('collect', look, 'Write the facts of this host to one JSON file, secrets masked, for `--facts`.')
       .addOption(new Option('-o, --output <file>', 'where to write it (mode 0600); - is standard output').makeOptionMandatory().helpGroup(OUTPUT)),
-    engine, vulnerabilities, common,
+    engine, vulnerabilities, deep, common,
   ).action(async (options: CollectOptions) => exit(await (await import('./commands/collect.ts')).collectFacts(options, context)));
 
   extend(
@@ -165,7 +169,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(
     command('apply', act, 'Plan (or load a saved plan), show the diffs, ask, apply, rescan, and print what became of each finding.')
       .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings'),
-    engine, restart, selection, targets, vulnerabilities, dockerfile, parameters, ceilings, yes('apply'),
+    engine, restart, selection, targets, vulnerabilities, deep, dockerfile, parameters, ceilings, yes('apply'),
     output('text (default) or json', 'write the outcome to a file'), limit, common,
   ).action(async (plan: string | undefined, options: ApplyOptions) => exit(await (await import('./commands/apply.ts')).apply(plan, options, context)));
 

@@ -66,6 +66,9 @@ const parameters = z.strictObject({
     fixSeverity: z.enum(FLAW_SEVERITIES).exactOptional(),
     user: line.regex(/^(?!(?:root|0+)(?::|$))[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, 'must be USER or USER:GROUP, and not root').exactOptional(),
     healthcheck: line.regex(/^(?!.*[\\`]\s*$)\s*\S/, 'must be a command on one line that does not end with \\ or `').exactOptional(),
+    maxPackages: z.int('must be a whole number of packages').min(0, 'must be 0 or more').exactOptional(),
+    setuidFiles: z.array(line).exactOptional(),
+    publicFiles: z.array(line).exactOptional(),
   }).exactOptional(),
   operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional(), execWindowHours: hours.exactOptional() }).exactOptional(),
   swarm: z.strictObject({
@@ -135,6 +138,7 @@ const host = z.object({
   engine: z.object({
     endpoint: z.string(), local: z.boolean(), version: z.string(), apiVersion: z.string(), rootless: z.boolean(), storageDriver: z.string(),
   }),
+  image: z.string().exactOptional(),
 }) satisfies z.ZodType<HostSummary>;
 const document = { schemaVersion: z.literal(1), tool };
 

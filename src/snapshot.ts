@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseConfigFile, positionAt } from './daemon/json-edit.ts';
 import { messageOf, UsageError } from './errors.ts';
 import { maskJson, maskSecretsInJsonText, maskSecretsInText } from './mask.ts';
-import type { ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, Json, JsonObject, MountSpec, Observed, SwarmFacts } from './model.ts';
+import type { ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, ImageFilesystem, Json, JsonObject, MountSpec, Observed, SwarmFacts } from './model.ts';
 import { mapObserved } from './model.ts';
 import { TOOL } from './version.ts';
 
@@ -69,8 +69,15 @@ function maskImage(image: ImageFacts): ImageFacts {
     ...(image.history !== undefined && {
       history: mapObserved(image.history, (entries) => entries.map((entry) => ({ ...entry, createdBy: maskCommand(entry.createdBy), comment: maskSecretsInText(entry.comment) }))),
     }),
+    ...(image.filesystem !== undefined && { filesystem: mapObserved(image.filesystem, maskFilesystem) }),
   };
 }
+
+/** Contents are never kept; a path may still be made of a secret. */
+const maskFilesystem = (files: ImageFilesystem): ImageFilesystem => {
+  const masked = <T extends { readonly path: string }>(found: readonly T[]): readonly T[] => found.map((item) => ({ ...item, path: maskSecretsInText(item.path) }));
+  return { ...files, setuid: masked(files.setuid), secrets: masked(files.secrets), leftovers: masked(files.leftovers) };
+};
 
 const maskSwarm = (swarm: SwarmFacts): SwarmFacts => ({
   ...swarm,

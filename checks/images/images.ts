@@ -19,7 +19,8 @@ export function judgeImages<D>(facts: Facts, judgeOne: (image: ImageFacts, targe
   }
 }
 
-function readPart<T, D>(target: Target, part: Observed<T> | undefined, what: string, judgePart: (value: T) => readonly Verdict<D>[]): readonly Verdict<D>[] {
+/** A verdict by a part of an image that was read. */
+export function judgePart<T, D>(target: Target, part: Observed<T> | undefined, what: string, judgePart: (value: T) => readonly Verdict<D>[]): readonly Verdict<D>[] {
   const value = valueOf(part);
   if (value !== undefined) return judgePart(value);
   return [unknown(target, part?.status === 'unreadable' ? part.reason : `${what} of the image is not known`)];
@@ -27,16 +28,20 @@ function readPart<T, D>(target: Target, part: Observed<T> | undefined, what: str
 
 /** A verdict for each image by its configuration. */
 export const judgeConfigs = <D>(facts: Facts, judgeOne: (config: ImageConfig, target: Target) => readonly Verdict<D>[]): readonly Verdict<D>[] =>
-  judgeImages(facts, ({ config }, target) => readPart(target, config, 'The configuration', (value) => judgeOne(value, target)));
+  judgeImages(facts, ({ config }, target) => judgePart(target, config, 'The configuration', (value) => judgeOne(value, target)));
 
 /** A verdict for each image by the instructions that made it; manual for one whose history does not say. */
 export const judgeHistories = <D>(
   facts: Facts, judgeOne: (instructions: readonly Instruction[], target: Target, image: ImageFacts) => readonly Verdict<D>[],
-): readonly Verdict<D>[] => judgeImages(facts, (image, target) => readPart(target, image.history, 'The history', (history) => {
+): readonly Verdict<D>[] => judgeImages(facts, (image, target) => judgePart(target, image.history, 'The history', (history) => {
   const instructions = instructionsOf(history);
   return saysHow(instructions) ? judgeOne(instructions, target, image)
     : [manual(target, 'The image was imported or committed as a whole: its history does not say how it was made')];
 }));
+
+/** `*` stands for anything, slashes too. */
+export const matchesPattern = (pattern: string, text: string): boolean =>
+  new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[\\^$.|?+()[\]{}/-]/gu, String.raw`\$&`)).join('.*')}$`, 'su').test(text);
 
 /** Editions with the recommendations of images that came with Docker 1.12. */
 export const sinceD112 = (number: string): Record<string, string> => Object.fromEntries(

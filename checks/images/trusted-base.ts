@@ -1,7 +1,7 @@
 import type { Check, ImageFacts } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { manual, pass, unknown, warn } from '../verdict.ts';
-import { always, IMAGES, judgeImages } from './images.ts';
+import { always, IMAGES, judgeImages, matchesPattern } from './images.ts';
 
 /** The repository of a reference, in full: "busybox:latest" is docker.io/library/busybox. */
 function repositoryOf(reference: string): string {
@@ -10,10 +10,6 @@ function repositoryOf(reference: string): string {
   if (name.includes('/') && (/[.:]/u.test(first) || first === 'localhost')) return name.replace(/^index\.docker\.io\//u, 'docker.io/');
   return name.includes('/') ? `docker.io/${name}` : `docker.io/library/${name}`;
 }
-
-/** `*` stands for anything, slashes too. */
-const matches = (pattern: string, repository: string): boolean =>
-  new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[\\^$.|?+()[\]{}/-]/gu, String.raw`\$&`)).join('.*')}$`, 'su').test(repository);
 
 /** What the label of the OCI image specification says that an image was built on. */
 const BASE = 'org.opencontainers.image.base.name';
@@ -38,7 +34,7 @@ export const check: Check<null> = {
       return [manual(IMAGES, 'Nobody said which sources are trusted: review where the images come from')];
     }
     return judgeImages<null>(facts, (image, target) => {
-      const isTrusted = (repository: string): boolean => trusted?.some((pattern) => matches(pattern, repository)) === true;
+      const isTrusted = (repository: string): boolean => trusted?.some((pattern) => matchesPattern(pattern, repository)) === true;
       const repositories = pulledFrom(image);
       if (repositories.length > 0) {
         const bad = repositories.find((repository) => !isTrusted(repository));

@@ -8,7 +8,8 @@ import { check as latestTag } from '../../checks/images/latest-tag.ts';
 import { check as noSecrets } from '../../checks/images/no-secrets.ts';
 import { check as noSudo } from '../../checks/images/no-sudo.ts';
 import { check as packagePins } from '../../checks/images/package-pins.ts';
-import { minimal, setuid, signedArtifacts } from '../../checks/images/reviews.ts';
+import { emptyPassword, minimal, packageCache, secretFiles, setuid, uniqueAccounts, unneededFiles } from '../../checks/images/inside.ts';
+import { signedArtifacts } from '../../checks/images/reviews.ts';
 import { check as trustedBase } from '../../checks/images/trusted-base.ts';
 import { check as updateAlone } from '../../checks/images/update-alone.ts';
 import { check as user } from '../../checks/images/user.ts';
@@ -44,8 +45,9 @@ export const imageRemediations: readonly Remediation[] = [
     effect: 'Images hold what their program needs and nothing else.',
     why: 'Which packages a program needs is for whoever builds the image to say.',
     steps: 'List what is in the image (docker run --rm --network none --entrypoint dpkg-query IMAGE -W, or apk info). Build in one stage and copy the result into a slim or distroless one; '
-      + `install with --no-install-recommends. ${REBUILD}`,
+      + `install with --no-install-recommends. ${REBUILD} images.maxPackages says how many are too many.`,
     impact: 'recreate',
+    parameters: [{ name: 'images.maxPackages', description: 'How many packages an image may have (needs --deep)', example: '120' }],
   }),
   scanned,
   byHand(contentTrust, {
@@ -72,9 +74,10 @@ export const imageRemediations: readonly Remediation[] = [
   byHand(setuid, {
     effect: 'Fewer programs in the image change their user.',
     why: 'Which of the files are needed is for whoever builds the image to say.',
-    steps: 'List them (docker create --name look IMAGE; docker export look | tar -tvf - | grep -E "^-..s|^-.....s"; docker rm look), then add to the Dockerfile '
-      + `RUN find / -xdev -perm /6000 -type f -exec chmod a-s {} +, with exceptions for what is needed (ping, su and sudo lose their rights). ${REBUILD}`,
+    steps: 'harden scan --deep lists them. Add to the last stage of the Dockerfile, while it is still root, RUN find / -xdev -perm /6000 -type f -exec chmod a-s {} +, with exceptions for what is '
+      + `needed (su, sudo and passwd stop working for other users). ${REBUILD} Name what stays in images.setuidFiles.`,
     impact: 'recreate',
+    parameters: [{ name: 'images.setuidFiles', description: 'Setuid and setgid files that images may have; * stands for anything', example: '[/usr/bin/su, /usr/bin/passwd]' }],
   }),
   byHand(copyNotAdd, {
     effect: 'Only files of the build context come into the image as they are.',
@@ -148,6 +151,43 @@ export const imageRemediations: readonly Remediation[] = [
     why: 'Which version an image is, whoever builds or pulls it has to say.',
     steps: 'Tag the image with its version (docker tag NAME:latest NAME:1.4.2; docker build -t NAME:1.4.2), or pull a version by name; name that tag, or better its digest, in Compose files and docker run, '
       + 'and create the containers again. Then docker rmi NAME:latest takes only the tag away.',
+    impact: 'recreate',
+  }),
+  byHand(secretFiles, {
+    effect: 'Keys and credentials are given to containers when they start, and are in no layer.',
+    why: 'A secret that was in an image is known, and has to be replaced where it is used.',
+    steps: 'Replace the key or password where it is valid: everybody who could pull the image may have it. Then keep it out of the build: name it in .dockerignore, use RUN --mount=type=secret,id=NAME '
+      + 'for builds, and a mount or a secret at run time. RUN rm in a later instruction does not help: the layer below keeps the file. Keys that a package makes when it is installed (etc/ssh/ssh_host_*_key, '
+      + `etc/ssl/private/ssl-cert-snakeoil.key) go in the same RUN. ${REBUILD} Remove the old image here and from registries. Name test keys in images.publicFiles.`,
+    impact: 'recreate',
+    parameters: [{ name: 'images.publicFiles', description: 'Files of images that hold no secret although they look like it; * stands for anything', example: '["*/test/fixtures/*.pem"]' }],
+  }),
+  byHand(emptyPassword, {
+    effect: 'Nobody becomes another user without a password.',
+    why: BUILT,
+    steps: `Lock the account in the Dockerfile: RUN passwd -l NAME (shadow), or RUN sed -i 's/^NAME::/NAME:!:/' /etc/shadow (anywhere); where the empty field is in /etc/passwd, put x into it. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(uniqueAccounts, {
+    effect: 'Each user and each group of the image is one of its own.',
+    why: 'Which of the two is to keep the number, and the files that have it, is for whoever builds the image to say.',
+    steps: `Give one of them another number in the Dockerfile (RUN usermod -u 10001 NAME, RUN groupmod -g 10001 NAME) and its files with it (chown), or remove it (RUN userdel NAME). ${REBUILD} `
+      + 'Volumes with files of the old number need chown once.',
+    impact: 'recreate',
+  }),
+  byHand(packageCache, {
+    effect: 'The image is smaller.',
+    why: BUILT,
+    risk: 'safe',
+    steps: 'Remove the cache in the RUN that makes it, since a later one only hides it: && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin (apt; Debian\'s images run apt-get clean by themselves), apk add --no-cache, && dnf clean all, '
+      + `&& zypper clean --all; or RUN --mount=type=cache,target=/var/cache/apt. ${REBUILD}`,
+    impact: 'recreate',
+  }),
+  byHand(unneededFiles, {
+    effect: 'The image holds what its program needs.',
+    why: 'Whether a program needs a file is for whoever builds the image to say.',
+    steps: 'Name the files in .dockerignore, or COPY only what is needed instead of all of the context; remove temporary files and caches (&& rm -rf /tmp/* ~/.cache) in the RUN that makes them, or '
+      + `build in one stage and copy the result into another. ${REBUILD} If the program needs them, waive the finding.`,
     impact: 'recreate',
   }),
 ];

@@ -4,6 +4,7 @@ import type {
 } from '../model.ts';
 import { mapObserved, present, unreadable } from '../model.ts';
 import type { RawImage, RawSwarm } from '../host/engine.ts';
+import type { ArchiveImage } from '../image/archive.ts';
 import { at, flag, list, number, object, text, textRecord, texts } from './json.ts';
 
 /** GET /version. */
@@ -80,6 +81,19 @@ export function parseImages(raw: readonly RawImage[]): ImageFacts[] {
       : present(parseImageConfig(at(inspect.value, 'Config'))),
     history: mapObserved(history, (entries) => list(entries).map(parseHistoryEntry).reverse()),
   }));
+}
+
+/** An image of an archive, as the engine would tell it once it was loaded. The configuration document has times as text. */
+export function parseArchiveImage({ id, tags, document, sizeBytes, filesystem }: ArchiveImage): ImageFacts {
+  const iso = (time: Json | undefined): string => isoOf(Date.parse(text(time)) / 1000);
+  return {
+    id, tags, digests: [], createdAt: iso(at(document, 'created')), sizeBytes, lastTaggedAt: null,
+    config: present(parseImageConfig(at(document, 'config'))),
+    history: present(list(at(document, 'history')).map((entry) => ({
+      createdAt: iso(at(entry, 'created')), createdBy: text(at(entry, 'created_by')), sizeBytes: 0, comment: text(at(entry, 'comment')),
+    }))),
+    ...(filesystem !== undefined && { filesystem }),
+  };
 }
 
 /** Go's zero time stands for never. */

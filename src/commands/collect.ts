@@ -7,6 +7,7 @@ import { writeResult } from './output.ts';
 export interface CollectOptions {
   readonly output: string;
   readonly dockerHost?: string;
+  readonly deep?: boolean;
 }
 
 /** Writes the facts of this host as one file, secrets masked. It may be shared, but says much about the host: 0600. */

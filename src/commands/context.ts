@@ -28,6 +28,8 @@ export interface WhereOptions {
   readonly stateDir?: string;
   /** Reports of scanners about images. */
   readonly vulnerabilities?: readonly string[];
+  /** Look inside the file systems of images. */
+  readonly deep?: boolean;
 }
 
 /** In which form results are printed, and where to. */

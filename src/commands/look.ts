@@ -48,13 +48,14 @@ export async function readFacts(where: WhereOptions, context: Context): Promise<
 }
 
 async function readHost(where: WhereOptions, context: Context): Promise<Facts> {
-  const { dockerHost, facts: snapshot } = where;
+  const { dockerHost, facts: snapshot, deep } = where;
   const { collect, loadSnapshot } = await import('../collect.ts');
   if (snapshot !== undefined) {
     if (dockerHost !== undefined) throw new UsageError('--facts reads a snapshot and --docker-host an engine; give one of them');
+    if (deep === true) throw new UsageError('--deep looks inside the images of an engine, and --facts reads a snapshot\nGive --deep to the `harden collect` that makes it.');
     return loadSnapshot(snapshot);
   }
-  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), stateDir: stateDirOf(where, context), progress: (text) => context.progress(text) });
+  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), progress: (text) => context.progress(text) });
   const { version, endpoint } = facts.engine;
   if (version.status !== 'present') {
     const reason = version.status === 'absent' ? 'nothing answers there' : version.reason;

@@ -14,11 +14,15 @@ export type FailOn = 'unknown' | 'warn' | 'never';
 export interface ScanOptions extends WhereOptions, PolicyFlags, OutputOptions {
   /** `unknown`: WARN or UNKNOWN remain. */
   readonly failOn: FailOn;
+  /** A reference, or the path of an archive or OCI layout: this image alone. */
+  readonly image?: string;
 }
 
 export async function scan(options: ScanOptions, context: Context): Promise<ExitCode> {
   const wanted = destinations(['table', 'json', 'docker-bench'], options);
-  const { report } = judge(await look(options, options, context), context);
+  const { image } = options;
+  const seen = image === undefined ? await look(options, options, context) : await (await import('./image.ts')).lookAtImage(image, options, options, context);
+  const { report } = judge(seen, context);
   await emit(wanted, {
     table: (layout) => renderTable(report, layout, options.limit ?? null),
     json: () => printJson(report),

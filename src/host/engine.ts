@@ -15,6 +15,8 @@ import { createEngineControl } from './engine-control.ts';
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const REQUEST_TIMEOUT_MS = 30_000;
+/** The engine says nothing while it writes an archive to its disk. */
+const ARCHIVE_TIMEOUT_MS = 30 * 60_000;
 const CONCURRENCY = 16;
 /** Sessions of one container that are looked at. */
 const MAX_EXECS = 32;
@@ -84,6 +86,13 @@ export interface Engine {
   top(ids: readonly string[]): Promise<ReadonlyMap<string, Observed<JsonObject>>>;
   /** All images that are not parts of others, inspected; those that vanish meanwhile are left out. */
   images(): Promise<readonly RawImage[]>;
+  /** One image by name or id, as `images` gives it; undefined: there is none. */
+  image(reference: string): Promise<RawImage | undefined>;
+  /**
+   * An image with all its layers as one tar (GET /images/ID/get), streamed; undefined: it vanished. The engine writes it to its data root first, which takes time
+   * and as much space as the image. Whoever stops reading ends the transfer.
+   */
+  imageArchive(id: string): Promise<AsyncIterable<Uint8Array> | undefined>;
   networks(): Promise<Json>;
   volumes(): Promise<JsonObject>;
   /** Only a manager can answer. */
@@ -101,6 +110,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   // docker-modem prints the options of every request in full, whether or not anyone wants its debug output: a tenth of a second for an agent.
   Object.defineProperty(agent, inspect.custom, { value: () => 'Agent' });
   let client: Promise<Dockerode> | undefined;
+  let archiveClient: Promise<Dockerode> | undefined;
   const ask = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
     client ??= createClient(endpoint, agent);
     try {
@@ -184,6 +194,27 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       });
       return found.flat();
     },
+    image: async (reference) => {
+      // It becomes part of a URL path.
+      if (!/^[A-Za-z\d][\w.:@/-]{0,511}$/u.test(reference) || reference.split('/').some((part) => /^\.*$/u.test(part))) return undefined;
+      const inspect = await observe(ask((docker) => docker.getImage(reference).inspect()).then(expectObject));
+      if (inspect === undefined) return undefined;
+      if (inspect.status !== 'present') throw new EngineError(inspect.status === 'unreadable' ? inspect.reason : `the engine at ${endpoint.url} does not tell of ${reference}`);
+      const { Id: id, RepoTags: tags, RepoDigests: digests, Created: created, Size: size } = inspect.value;
+      const history = await observe(ask((docker) => docker.getImage(reference).history()).then(expectList));
+      const seconds = typeof created === 'string' ? Date.parse(created) / 1000 : 0;
+      return { listed: { Id: id ?? '', RepoTags: tags ?? null, RepoDigests: digests ?? null, Created: seconds, Size: size ?? 0 }, inspect, history: history ?? unreadable('the image vanished') };
+    },
+    imageArchive: async (id) => {
+      if (!/^(sha256:)?[0-9a-f]{12,64}$/i.test(id)) return undefined;
+      archiveClient ??= createClient(endpoint, agent, ARCHIVE_TIMEOUT_MS);
+      try {
+        return (await (await archiveClient).getImage(id).get()) as AsyncIterable<Uint8Array> & NodeJS.ReadableStream;
+      } catch (error) {
+        if (statusOf(error) === 404) return undefined;
+        throw engineError(error, endpoint);
+      }
+    },
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
     volumes: async () => expectObject(await ask((docker) => docker.listVolumes())),
     swarm: async () => {
@@ -223,7 +254,7 @@ async function mapConcurrently<T, U>(items: readonly T[], f: (item: T) => Promis
   return results;
 }
 
-async function createClient(endpoint: Endpoint, agent: HttpAgent): Promise<Dockerode> {
+async function createClient(endpoint: Endpoint, agent: HttpAgent, timeout = REQUEST_TIMEOUT_MS): Promise<Dockerode> {
   const { loadDockerode } = await import('./dockerode.ts');
   const Client = loadDockerode();
   const { hostname, port } = endpoint.socketPath === null ? new URL(endpoint.url) : { hostname: '', port: '' };
@@ -231,7 +262,7 @@ async function createClient(endpoint: Endpoint, agent: HttpAgent): Promise<Docke
   const { ca, cert, key } = endpoint.tls ?? {};
   const options: Dockerode.DockerOptions & { readonly agent: HttpAgent } = {
     ...(endpoint.socketPath === null ? { host: `${protocol}://${hostname}`, port, protocol, ca, cert, key } : { socketPath: endpoint.socketPath }),
-    timeout: REQUEST_TIMEOUT_MS,
+    timeout,
     agent,
   };
   // The client mixes DOCKER_HOST into the options it is given; the endpoint is already decided.

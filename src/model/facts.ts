@@ -37,6 +37,8 @@ export interface Facts {
   readonly contentTrust?: Observed<readonly { readonly source: string; readonly value: string }[]>;
   /** What scanners wrote about images (--vulnerabilities); missing when nobody gave a report. */
   readonly vulnerabilities?: readonly VulnerabilityScan[];
+  /** What --image named, a reference or a path: nothing but that image was looked at. */
+  readonly onlyImage?: string;
 }
 
 export type ServiceManager = 'systemd' | 'sysvinit' | 'none';
@@ -271,6 +273,43 @@ export interface ImageFacts {
   readonly config?: Observed<ImageConfig>;
   /** GET /images/ID/history, oldest first. */
   readonly history?: Observed<readonly ImageHistoryEntry[]>;
+  /** What its layers hold; missing where nobody looked inside (--deep). */
+  readonly filesystem?: Observed<ImageFilesystem>;
+}
+
+/**
+ * What checks ask about the files of an image, read from its layers as a tar stream. Paths are absolute, as in a container; contents are
+ * never kept. `layer` counts from 1 at the lowest; `removed`: a layer above removed or replaced it, and the image still carries it.
+ */
+export interface ImageFilesystem {
+  readonly layers: number;
+  /** "linux/amd64", where the image is one of several of a list; null: it is the only one. */
+  readonly platform: string | null;
+  /** Setuid and setgid files that a container sees; mode as in chmod(1), special bits included. */
+  readonly setuid: readonly { readonly path: string; readonly mode: number; readonly uid: number; readonly gid: number }[];
+  /** Private keys and credentials, in any layer: `what` says which kind. */
+  readonly secrets: readonly { readonly path: string; readonly what: string; readonly layer: number; readonly removed: boolean }[];
+  readonly leftovers: readonly ImageLeftover[];
+  /** absent: the image has no passwd, shadow and group. */
+  readonly accounts: Observed<ImageAccounts>;
+  /** By the database of each package manager that is there; null: it is there, and its count is not known. */
+  readonly packages: readonly { readonly manager: 'dpkg' | 'apk' | 'rpm'; readonly count: number | null }[];
+}
+
+/** Files that nothing needs at run time: `cache` of a package manager, or `unneeded`. */
+export interface ImageLeftover {
+  readonly kind: 'cache' | 'unneeded';
+  readonly path: string;
+  readonly files: number;
+  readonly layer: number;
+  readonly removed: boolean;
+}
+
+export interface ImageAccounts {
+  /** What several accounts or groups share: `value` is the number or the name, `names` who has it. */
+  readonly duplicates: readonly { readonly kind: 'uid' | 'user' | 'gid' | 'group'; readonly value: string; readonly names: readonly string[] }[];
+  /** Accounts whose password field is empty, which lets anybody in. */
+  readonly emptyPasswords: readonly { readonly name: string; readonly file: string }[];
 }
 
 export interface ImageConfig {

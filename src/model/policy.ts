@@ -76,6 +76,12 @@ export interface Parameters {
     readonly user?: string;
     /** What advice on a Dockerfile writes as health check: a command, or a JSON array of words. */
     readonly healthcheck?: string;
+    /** How many packages an image may have. */
+    readonly maxPackages?: number;
+    /** Paths of setuid and setgid files that images may have, with `*` for anything. */
+    readonly setuidFiles?: readonly string[];
+    /** Paths of files that hold no secret although they look like it, with `*` for anything. */
+    readonly publicFiles?: readonly string[];
   };
   readonly operations?: {
     /** How long an image may lie around without a container; 30 where nothing is said. */

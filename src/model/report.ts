@@ -78,6 +78,8 @@ export interface HostSummary {
     readonly rootless: boolean;
     readonly storageDriver: string;
   };
+  /** What --image named: nothing else was looked at, and what is said of a host is empty or "unknown". */
+  readonly image?: string;
 }
 
 export interface Summary {

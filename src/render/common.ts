@@ -23,8 +23,9 @@ export function paintOutcome(outcome: Outcome, style: Style): (text: string) => 
 }
 
 /** Every text begins with it: which engine was looked at, and whether it is this host's. */
-export function engineLine({ engine, hostname, os }: HostSummary, benchmark: Edition, layout: Layout): string {
+export function engineLine({ engine, hostname, os, image }: HostSummary, benchmark: Edition, layout: Layout): string {
   const style = styleFor(layout);
+  if (image !== undefined) return `Image ${escapeLine(image)}${engine.endpoint === '' ? '' : ` at ${escapeLine(engine.endpoint)}`} · no host was looked at · CIS ${benchmark}`;
   const where = engine.local ? style.green('local') : style.yellow(engine.endpoint.startsWith('unix:') ? 'not proven local' : 'remote');
   const kind = engine.rootless ? ', rootless' : '';
   return `Docker ${escapeLine(engine.version)} at ${escapeLine(engine.endpoint)} (${where}${kind}) · ${escapeLine(hostname)} · ${escapeLine(os)} · CIS ${benchmark}`;
