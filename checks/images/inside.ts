@@ -123,7 +123,7 @@ export const uniqueAccounts: Check<null> = {
   cis: {},
   aliases: ['DKL-LI-0002'],
   evaluate: judgeFilesystems('see that no users in them share a number', judgeAccounts(({ duplicates }, target) => [
-    duplicates.length > 0 ? warn(target, `${listNames(duplicates.map(({ kind, value, names }) => `${kind} ${value} stands for ${names.length} entries (${listNames([...new Set(names)])})`))}`, null)
+    duplicates.length > 0 ? warn(target, listNames(duplicates.map(({ kind, value, names }) => `${kind} ${value} stands for ${names.length} entries (${listNames([...new Set(names)])})`)), null)
       : pass(target, 'All users and groups have numbers and names of their own'),
   ])),
 };

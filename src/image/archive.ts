@@ -66,7 +66,7 @@ export async function* filesOfTar(input: AsyncIterable<Uint8Array>): AsyncGenera
       const { path, type, size } = entry;
       if (type === 'file') yield { path, size, link: null, content: () => entry.content() };
       else if (type === 'link' || type === 'symlink') {
-        const from = type === 'link' || entry.link.startsWith('/') ? '' : `${path.slice(0, path.lastIndexOf('/') + 1)}`;
+        const from = type === 'link' || entry.link.startsWith('/') ? '' : path.slice(0, path.lastIndexOf('/') + 1);
         yield { path, size: 0, link: cleanPath(from + entry.link), content: () => entry.content() };
       }
     }
@@ -101,7 +101,8 @@ async function readContents(files: AsyncIterable<ArchiveFile>, { deep, limits = 
   const layers = new Map<string, LayerSummary | string>();
   const budget = budgetOf(limits);
   let held = 0;
-  for await (const { path, size, link, content } of files) {
+  for await (const file of files) {
+    const { path, size, link } = file;
     if (sizes.size + links.size > MAX_FILES) throw new ImageError(`it holds more than ${MAX_FILES} files`);
     if (link !== null) {
       links.set(path, link);
@@ -113,7 +114,7 @@ async function readContents(files: AsyncIterable<ArchiveFile>, { deep, limits = 
     const mayBeLayer = blob !== undefined || /\.tar(?:\.\w+)?$/u.test(path);
     if (!mayBeDocument && !mayBeLayer) continue;
     const digest = createHash('sha256');
-    const source = byteSource(hashed(content(), digest));
+    const source = byteSource(hashed(file.content(), digest));
     try {
       if (mayBeDocument && /^\s*[{[]/u.test((await source.peek(16)).toString('latin1'))) {
         if (size > MAX_DOCUMENT || (held += size) > MAX_DOCUMENTS) throw new ImageError(`${path} is too large for a document of an image`);

@@ -26,7 +26,7 @@ export interface Budget {
 export const budgetOf = (limits: Limits): Budget => ({ limits, entries: 0, bytes: 0, remembered: 0 });
 
 /** How a layer changes what lies below: `file` and `directory` are there, `whiteout` removes a path, `opaque` all that a directory held. */
-export type Trace = 'file' | 'directory' | 'whiteout' | 'opaque';
+type Trace = 'file' | 'directory' | 'whiteout' | 'opaque';
 
 /** A row of passwd, group or shadow: name and id ("" in shadow); `empty`: its password field is. */
 export interface AccountRow {
@@ -155,7 +155,7 @@ async function readEntries(source: ByteSource, budget: Budget): Promise<Omit<Lay
       secrets.set(path, what);
     }
   }
-  return { has: traces.has, setuid, secrets, leftovers, accounts, packages };
+  return { has: (trace, path) => traces.has(trace, path), setuid, secrets, leftovers, accounts, packages };
 }
 
 /** A link that leads nowhere is none that anything unpacks. */
