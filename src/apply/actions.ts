@@ -33,4 +33,4 @@ export const touchedSince = ({ action, before }: PerformedAction, session: Sessi
 
 /** An action as the journal has it; null for one that this version does not know. */
 export const actionIn = (value: JsonObject | null): Action | null =>
-  value !== null && typeof value.kind === 'string' && Object.hasOwn(EXECUTORS, value.kind) ? value as unknown as Action : null;
+  value !== null && typeof value.kind === 'string' && Object.hasOwn(EXECUTORS, value.kind) ? value as Action : null;
