@@ -2,6 +2,7 @@ import type { CeilingOffer } from './ceilings.ts';
 import { ceilingOffers } from './ceilings.ts';
 import { Declined } from './errors.ts';
 import type { Change, Plan, Report } from './model.ts';
+import { sameTarget } from './model.ts';
 import { targetName } from './render/common.ts';
 import { escapeLine } from './render/escape.ts';
 import type { Layout } from './render/layout.ts';
@@ -97,7 +98,7 @@ function lookAt(change: Change, report: Report, layout: Layout): string {
   const name = namer(report);
   const why = change.because.flatMap(({ check, target }) => {
     const result = report.results.find((candidate) => candidate.check === check);
-    const finding = result?.findings.find((candidate) => candidate.target.kind === target.kind && candidate.target.id === target.id);
+    const finding = result?.findings.find((candidate) => sameTarget(candidate.target, target));
     return [...paragraph(`${name(check)}: ${result?.title ?? ''}`, layout, 2), ...paragraph(finding?.message ?? '', layout, 4)];
   });
   return `${[...renderChange(change, name, layout, null), '', '  Why', ...why].join('\n')}\n`;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { listNames } from './daemon/containers.ts';
 import { evaluate } from './evaluate.ts';
 import type {
-  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, Target, ToolStamp,
+  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, ToolStamp,
 } from './model.ts';
-import { impactExceeds, isObjectEdit, riskExceeds, sameTarget } from './model.ts';
+import { findingKey, impactExceeds, isObjectEdit, riskExceeds, sameTarget } from './model.ts';
 import { maskJson } from './mask.ts';
 import { buildChanges, findConflicts, pathOf, textOf } from './plan/changes.ts';
 import { adviseDockerfiles } from './plan/dockerfile.ts';
@@ -41,7 +41,6 @@ export interface PlanResult {
 /** How often what one change makes applicable is planned with it. */
 const MAX_ROUNDS = 3;
 
-const keyOf = ({ check, target }: { readonly check: string; readonly target: Target }): string => `${check}\0${target.kind}\0${target.id}`;
 const isOpen = (finding: Finding): boolean => finding.outcome === 'warn' && finding.waiver === undefined;
 
 type UsedParameter = Plan['inputs']['parameters'][number];
@@ -124,7 +123,7 @@ function consider(finding: Finding, seen: Facts, request: PlanRequest, draft: Dr
   const decision = decide(finding, seen, request);
   if ('defer' in decision) {
     const { reason, explanation, needs } = decision.defer;
-    draft.deferred.set(keyOf(finding), deferral(finding, reason, explanation, needs));
+    draft.deferred.set(findingKey(finding), deferral(finding, reason, explanation, needs));
     return;
   }
   const { remediation, edits, parameters } = decision;
@@ -135,9 +134,9 @@ function consider(finding: Finding, seen: Facts, request: PlanRequest, draft: Dr
 /** Takes both sides of every contradiction out of the draft. */
 function deferConflicts(draft: Draft, facts: Facts): void {
   for (const { finding, other, about } of findConflicts(draft.planned, facts)) {
-    draft.deferred.set(keyOf(finding), deferral(finding, 'conflict', `${finding.check} and ${other.check} want different values for ${about}.`, 'choose one with --exclude'));
+    draft.deferred.set(findingKey(finding), deferral(finding, 'conflict', `${finding.check} and ${other.check} want different values for ${about}.`, 'choose one with --exclude'));
   }
-  drop(draft, (item) => draft.deferred.has(keyOf(item.finding)));
+  drop(draft, (item) => draft.deferred.has(findingKey(item.finding)));
 }
 
 function drop(draft: Draft, unwanted: (item: PlannedEdit) => boolean): void {
@@ -182,7 +181,7 @@ export function makePlan(request: PlanRequest): PlanResult {
   let after = findings;
   for (let round = 0; round < MAX_ROUNDS && toConsider.length > 0; round += 1) {
     for (const finding of toConsider) {
-      considered.add(keyOf(finding));
+      considered.add(findingKey(finding));
       consider(finding, seen, request, draft);
     }
     deferConflicts(draft, facts);
@@ -190,12 +189,12 @@ export function makePlan(request: PlanRequest): PlanResult {
     predicted = predict(facts, changes);
     after = judge(predicted).findings;
     seen = predicted;
-    toConsider = after.filter((finding) => isOpen(finding) && finding.pending === undefined && !considered.has(keyOf(finding)));
+    toConsider = after.filter((finding) => isOpen(finding) && finding.pending === undefined && !considered.has(findingKey(finding)));
   }
 
   changes = changes.map((change) => withPromises(change, after));
-  const handled = new Set(changes.flatMap(({ because }) => because.map(keyOf)));
-  const left = open.filter((finding) => !handled.has(keyOf(finding))).map((finding) => draft.deferred.get(keyOf(finding)) ?? unhandled(finding, draft));
+  const handled = new Set(changes.flatMap(({ because }) => because.map(findingKey)));
+  const left = open.filter((finding) => !handled.has(findingKey(finding))).map((finding) => draft.deferred.get(findingKey(finding)) ?? unhandled(finding, draft));
   const { advice, deferred } = adviseDockerfiles(left, request.dockerfiles ?? [], policy.parameters);
   const promises = checks.map(({ id }) => id).filter((id) => {
     const of = (list: readonly Finding[]): readonly Finding[] => list.filter(({ check, waiver }) => check === id && waiver === undefined);
@@ -222,7 +221,7 @@ export function makePlan(request: PlanRequest): PlanResult {
     deferred,
     advice,
     restart: restartForecast(changes, facts, predicted),
-    summary: { warns: open.length, fixable: open.filter((finding) => handled.has(keyOf(finding))).length, changes: changes.length, deferred: deferred.length },
+    summary: { warns: open.length, fixable: open.filter((finding) => handled.has(findingKey(finding))).length, changes: changes.length, deferred: deferred.length },
   };
   return { plan, report, findings, predicted };
 }
@@ -230,7 +229,7 @@ export function makePlan(request: PlanRequest): PlanResult {
 /** A finding whose edits made no change: nobody picked it, or all of it is done and something else is awaited. */
 function unhandled(finding: Finding, draft: Draft): Deferred {
   if (finding.pending !== undefined) return deferral(finding, 'pending', 'Done, but not in force yet.', finding.pending.waitsFor);
-  return draft.planned.some((item) => keyOf(item.finding) === keyOf(finding))
+  return draft.planned.some((item) => findingKey(item.finding) === findingKey(finding))
     ? deferral(finding, 'choice', 'Not picked.', 'pick its change')
     : deferral(finding, 'unsupported', 'harden found no change for it.', null);
 }

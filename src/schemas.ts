@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { RunSummary } from './journal.ts';
 import type {
-  CheckResult, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
+  CheckResult, ContainerParameters, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
 import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
 import type { DockerBenchDocument } from './render/docker-bench.ts';
@@ -33,6 +33,35 @@ const ulimit = z.union(
 
 const days = z.int('must be a whole number of days').min(1, 'must be at least one day');
 const hours = z.int('must be a whole number of hours').min(1, 'must be at least one hour');
+
+const SIZE = /^\d+(\.\d+)?[bkmg]?$/i;
+const duration = line.regex(/^(\d+(\.\d+)?(h|m|s|ms|us))+$/, 'must be a time as in 30s or 1m30s');
+const containerParameters = z.strictObject({
+  memory: z.union([z.int().min(6 * 1024 * 1024, 'must be at least 6 MiB: the engine takes no less'), line.regex(SIZE, 'must be a size as in 512m')]).exactOptional(),
+  pidsLimit: z.int().min(1).exactOptional(),
+  cpuShares: z.int().min(2, 'must be from 2 to 262144').max(262144, 'must be from 2 to 262144')
+    .refine((shares) => shares !== 1024, 'must not be 1024: that is what every container has without a choice').exactOptional(),
+  user: line.exactOptional(),
+  tmpfs: z.array(absolutePath).exactOptional(),
+  capabilities: z.array(line.regex(/^(CAP_)?[A-Z_]+$/i, 'must be the name of a capability as in NET_BIND_SERVICE')).exactOptional(),
+  healthcheck: z.strictObject({
+    test: z.union([line, z.array(z.string()).min(2)]), interval: duration.exactOptional(), timeout: duration.exactOptional(), startPeriod: duration.exactOptional(),
+    retries: z.int().min(1).exactOptional(),
+  }).exactOptional(),
+  restart: line.regex(/^(no|on-failure:[1-5])$/, 'must be "no", or "on-failure:COUNT" with a COUNT from 1 to 5').exactOptional(),
+  publishAddress: z.union([z.ipv4(), z.ipv6()], 'must be an address of this host').exactOptional(),
+  network: line.regex(/^(?!(?:host|none|bridge|default)$)[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be the name of a user-defined network').exactOptional(),
+  ulimits: z.partialRecord(z.enum(ULIMITS), ulimit).exactOptional(),
+  privateNamespaces: z.array(z.enum(['network', 'pid', 'ipc', 'uts', 'userns'])).exactOptional(),
+  withoutMounts: z.array(absolutePath).exactOptional(),
+  withoutDevices: z.array(absolutePath).exactOptional(),
+  confined: z.literal(true).exactOptional(),
+  noNewPrivileges: z.literal(true).exactOptional(),
+  log: z.strictObject({ maxSize: line.regex(/^\d+[kmg]$/, 'must be a size as in 50m'), maxFile: z.int().min(1) }).exactOptional(),
+  defaultCgroup: z.literal(true).exactOptional(),
+  writableLayer: z.literal('save').exactOptional(),
+  watchSeconds: z.int().min(1).max(3600).exactOptional(),
+}) satisfies z.ZodType<ContainerParameters>;
 
 /** Every choice that a remediation needs; one schema for harden.yaml and --set. */
 const parameters = z.strictObject({
@@ -74,8 +103,8 @@ const parameters = z.strictObject({
   swarm: z.strictObject({
     managers: z.int().min(1).exactOptional(), certificateDays: days.exactOptional(), rootCaDays: days.exactOptional(),
   }).exactOptional(),
-  container: jsonObject.exactOptional(),
-  containers: z.record(z.string(), jsonObject).exactOptional(),
+  container: containerParameters.exactOptional(),
+  containers: z.record(line, containerParameters).exactOptional(),
 }) satisfies z.ZodType<Parameters>;
 
 const NOT_A_DATE = 'must be a date as in 2027-03-31';

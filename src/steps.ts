@@ -92,6 +92,12 @@ export function describeStep(step: Step): string {
 export function describeAction(action: Action): string {
   switch (action.kind) {
     case 'removeGroupMember': return `taking ${action.user} out of the group ${action.group}`;
+    case 'updateContainer': return `changing the container ${action.name} while it runs`;
+    case 'createReplacement': return `creating the replacement of the container ${action.name}`;
+    case 'retireContainer': return `the container ${action.name} starts no more by itself`;
+    case 'stopContainer': return `stopping the container ${action.name}`;
+    case 'swapContainers': return `giving the name ${action.name} to the replacement`;
+    case 'startReplacement': return `starting and watching the replacement of ${action.name}`;
     case 'setSwarmCertificates': return 'setting the lifetime of the swarm\'s certificates';
   }
 }

@@ -1,4 +1,5 @@
 import type { ChangeState, Finding, FindingState, Outcome, Promised, Target, VerifiedFinding } from './model.ts';
+import { findingKey } from './model.ts';
 
 /** What a verdict is held against: enough of a finding to be kept in a plan, a run or an earlier scan. */
 export interface Baseline {
@@ -16,7 +17,6 @@ export interface VerifyRequest {
   readonly stateOf?: (promise: Promised) => ChangeState;
 }
 
-const keyOf = ({ check, target }: { readonly check: string; readonly target: Target }): string => `${check}\0${target.kind}\0${target.id}`;
 const holds = (outcome: Outcome | null): boolean => outcome === null || outcome === 'pass' || outcome === 'na';
 
 function judgePromise(after: Finding | undefined, state: ChangeState): Pick<VerifiedFinding, 'state' | 'reason'> {
@@ -32,19 +32,19 @@ function judgePromise(after: Finding | undefined, state: ChangeState): Pick<Veri
  * whatever became worse without being promised; then what still warns. Pure.
  */
 export function verify({ before, after, promises, stateOf }: VerifyRequest): VerifiedFinding[] {
-  const earlier = new Map(before.map((finding) => [keyOf(finding), finding.outcome]));
-  const now = new Map(after.map((finding) => [keyOf(finding), finding]));
-  const promised = new Set(promises.map(keyOf));
+  const earlier = new Map(before.map((finding) => [findingKey(finding), finding.outcome]));
+  const now = new Map(after.map((finding) => [findingKey(finding), finding]));
+  const promised = new Set(promises.map(findingKey));
   const results: VerifiedFinding[] = promises.map((promise) => {
-    const finding = now.get(keyOf(promise));
+    const finding = now.get(findingKey(promise));
     return {
-      check: promise.check, target: promise.target, before: earlier.get(keyOf(promise)) ?? null, after: finding?.outcome ?? null,
+      check: promise.check, target: promise.target, before: earlier.get(findingKey(promise)) ?? null, after: finding?.outcome ?? null,
       ...judgePromise(finding, stateOf?.(promise) ?? 'applied'),
     };
   });
   for (const finding of after) {
-    if (promised.has(keyOf(finding)) || finding.waiver !== undefined) continue;
-    const was = earlier.get(keyOf(finding)) ?? null;
+    if (promised.has(findingKey(finding)) || finding.waiver !== undefined) continue;
+    const was = earlier.get(findingKey(finding)) ?? null;
     // What newly applies and cannot be read is no worse than before; what passed and cannot be read any more is.
     const worse = (holds(was) && finding.outcome === 'warn') || (was === 'pass' && finding.outcome === 'unknown');
     if (worse || finding.outcome === 'warn') {

@@ -8,6 +8,7 @@ import type { MountDetail } from '../../checks/containers/sensitive-mounts.ts';
 import { check as sensitiveMountsCheck } from '../../checks/containers/sensitive-mounts.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import type { Remediation } from '../../src/model.ts';
+import * as fixes from './fixes.ts';
 import type { Steps } from './steps.ts';
 import { containerRemedy } from './steps.ts';
 
@@ -17,6 +18,9 @@ const without = ({ targets }: MountDetail): Partial<Steps> => ({
 });
 
 const sensitiveMounts = containerRemedy(sensitiveMountsCheck, {
+  fix: fixes.withoutMounts,
+  mode: 'choice',
+  parameters: [{ name: 'container.withoutMounts', description: 'Mount points in it that are taken away', example: '[/var/run/docker.sock]' }],
   effect: 'The files of the host are gone from the container.',
   steps: { run: 'without the mounts, or with single files in place of directories', compose: 'remove them from volumes', service: '--mount-rm TARGET' },
   found: without,
@@ -24,6 +28,9 @@ const sensitiveMounts = containerRemedy(sensitiveMountsCheck, {
 });
 
 const dockerSocket = containerRemedy(dockerSocketCheck, {
+  fix: fixes.withoutMounts,
+  mode: 'choice',
+  parameters: [{ name: 'container.withoutMounts', description: 'Mount points in it that are taken away', example: '[/var/run/docker.sock]' }],
   effect: 'It can no longer list, start or stop containers.',
   steps: { run: 'without the socket; through a proxy that lets only the needed requests pass, where it needs any', compose: 'remove it from volumes', service: '--mount-rm TARGET' },
   found: without,
@@ -31,6 +38,8 @@ const dockerSocket = containerRemedy(dockerSocketCheck, {
 });
 
 const mountPropagation = containerRemedy(mountPropagationCheck, {
+  fix: fixes.slavePropagation,
+  mode: 'auto',
   effect: 'What it mounts is no longer seen on the host.',
   steps: { run: 'with rslave or rprivate in place of shared and rshared', compose: 'bind: { propagation: rslave } in volumes', service: '--mount-rm TARGET --mount-add type=bind,src=SOURCE,dst=TARGET,bind-propagation=rslave' },
   found: ({ targets }) => ({ run: `with rslave or rprivate in place of shared and rshared at ${listNames(targets)}` }),
@@ -50,6 +59,9 @@ const neededPorts = containerRemedy(neededPortsCheck, {
 });
 
 const bindInterface = containerRemedy(bindInterfaceCheck, {
+  fix: fixes.publishAddress,
+  mode: 'choice',
+  parameters: [{ name: 'container.publishAddress', description: 'The address of the host on which its ports are published', example: '127.0.0.1' }],
   effect: 'The port can be reached at the chosen address only.',
   steps: {
     run: 'with -p ADDRESS:HOST_PORT:PORT, 127.0.0.1 where only this host uses it', compose: 'ports: ["ADDRESS:HOST_PORT:PORT"]', service: null,
@@ -58,6 +70,9 @@ const bindInterface = containerRemedy(bindInterfaceCheck, {
 });
 
 const defaultBridge = containerRemedy(defaultBridgeCheck, {
+  fix: fixes.ownNetwork,
+  mode: 'choice',
+  parameters: [{ name: 'container.network', description: 'The network that it moves to', example: 'backend' }],
   effect: 'It loses containers that stay on the default bridge, and finds those of its new network by name; published ports are gone for a moment.',
   steps: {
     run: 'with --network NAME, after docker network create NAME', compose: 'remove network_mode: bridge: the project then has a network of its own', service: null,

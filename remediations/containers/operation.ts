@@ -11,6 +11,7 @@ import { check as sshdCheck } from '../../checks/containers/sshd.ts';
 import { check as ulimitsCheck } from '../../checks/containers/ulimits.ts';
 import type { Remediation } from '../../src/model.ts';
 import { defer, remedy } from '../remedy.ts';
+import * as fixes from './fixes.ts';
 import { containerRemedy } from './steps.ts';
 
 const sshd = containerRemedy(sshdCheck, {
@@ -20,6 +21,9 @@ const sshd = containerRemedy(sshdCheck, {
 });
 
 const memoryLimit = containerRemedy(memoryLimitCheck, {
+  fix: fixes.memoryLimit,
+  mode: 'choice',
+  parameters: [{ name: 'container.memory', description: 'The most memory that it may use; memory and swap together are twice that', example: '512m' }],
   effect: 'A process that goes beyond the limit is ended by the kernel.',
   impact: 'none',
   steps: {
@@ -29,6 +33,9 @@ const memoryLimit = containerRemedy(memoryLimitCheck, {
 });
 
 const cpuShares = containerRemedy(cpuSharesCheck, {
+  fix: fixes.cpuShares,
+  mode: 'choice',
+  parameters: [{ name: 'container.cpuShares', description: 'Its weight against other containers', example: '512' }],
   effect: 'When the host is busy it gets less CPU time than before.',
   impact: 'none',
   steps: { run: 'with --cpu-shares 512 or --cpus NUMBER', compose: 'cpu_shares: 512, or cpus: NUMBER', service: '--limit-cpu NUMBER', live: '--cpu-shares 512' },
@@ -36,6 +43,9 @@ const cpuShares = containerRemedy(cpuSharesCheck, {
 });
 
 const pidsLimit = containerRemedy(pidsLimitCheck, {
+  fix: fixes.pidsLimit,
+  mode: 'auto',
+  parameters: [{ name: 'container.pidsLimit', description: 'The most processes and threads that it may have', example: '2048' }],
   effect: 'Beyond the limit it cannot start processes or threads.',
   impact: 'none',
   risk: 'safe',
@@ -44,6 +54,9 @@ const pidsLimit = containerRemedy(pidsLimitCheck, {
 });
 
 const restartPolicy = containerRemedy(restartPolicyCheck, {
+  fix: fixes.restartPolicy,
+  mode: 'choice',
+  parameters: [{ name: 'container.restart', description: 'Its restart policy', example: '"on-failure:5"' }],
   effect: 'It stays down when it has failed five times, and after a restart of the daemon or the host if it ended well.',
   impact: 'none',
   steps: { run: 'with --restart on-failure:5', compose: 'restart: on-failure:5', service: '--restart-condition on-failure --restart-max-attempts 5', live: '--restart on-failure:5' },
@@ -51,6 +64,9 @@ const restartPolicy = containerRemedy(restartPolicyCheck, {
 });
 
 const readonlyRootfs = containerRemedy(readonlyRootfsCheck, {
+  fix: fixes.readonlyRootfs,
+  mode: 'choice',
+  parameters: [{ name: 'container.tmpfs', description: 'What it may write to besides its volumes', example: '[/tmp, /run]' }],
   effect: 'It can write to its volumes and tmpfs mounts only.',
   steps: {
     run: 'with --read-only, --tmpfs /tmp, --tmpfs /run and a volume for everything that has to stay', compose: 'read_only: true, with tmpfs and volumes for what it writes',
@@ -60,12 +76,18 @@ const readonlyRootfs = containerRemedy(readonlyRootfsCheck, {
 });
 
 const ulimits = containerRemedy(ulimitsCheck, {
+  fix: fixes.ulimits,
+  mode: 'choice',
+  parameters: [{ name: 'container.ulimits', description: 'Its own ulimits; {} leaves it the defaults of the daemon', example: '{ nofile: "1024:4096" }' }],
   effect: 'It is held to the daemon\'s default ulimits.',
   steps: { run: 'without --ulimit', compose: 'remove ulimits', service: '--ulimit-rm NAME' },
   because: 'Somebody chose the limits for it; waive those that are needed.',
 });
 
 const healthcheck = containerRemedy(healthcheckCheck, {
+  fix: fixes.healthcheck,
+  mode: 'choice',
+  parameters: [{ name: 'container.healthcheck', description: 'A command that shows that it works', example: '{ test: "wget -q -O /dev/null http://127.0.0.1/", interval: 30s }' }],
   effect: 'The engine runs the command again and again, and shows the result in docker ps.',
   risk: 'safe',
   steps: {
@@ -82,6 +104,9 @@ const imagePinning = containerRemedy(imagePinningCheck, {
 });
 
 const logRotation = containerRemedy(logRotationCheck, {
+  fix: fixes.logRotation,
+  mode: 'choice',
+  parameters: [{ name: 'container.log', description: 'How much of its log is kept', example: '{ maxSize: 50m, maxFile: 5 }' }],
   effect: 'Of its log the newest part is kept.',
   steps: { run: 'with --log-opt max-size=50m --log-opt max-file=5', compose: 'logging: { driver: json-file, options: { max-size: "50m", max-file: "5" } }', service: '--log-opt max-size=50m --log-opt max-file=5' },
   because: 'The log driver is fixed when a container is created; "log-opts" in daemon.json is the default for new ones.',

@@ -1,5 +1,9 @@
-import type { Check, ContainerFacts, Facts, Impact, Proposal, Remediation, Risk } from '../../src/model.ts';
+import { parametersFor } from '../../src/container/parameters.ts';
+import type {
+  Check, ContainerFacts, ContainerParameters, ContainerSpec, Facts, Impact, ParameterSpec, ParameterUse, Policy, Proposal, Remediation, Risk, SpecEdit,
+} from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
+import { carryOut } from './carry-out.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { defer, remedy } from '../remedy.ts';
 
@@ -24,16 +28,41 @@ interface Advice<D> {
   readonly steps: Steps;
   /** What of the steps depends on what was found. */
   readonly found?: (detail: D) => Partial<Steps>;
-  /** Why a person has to see to it. */
+  /** Why a person has to see to it, where harden makes no change. */
   readonly because: string;
+  /** auto: made from what is seen; choice: once a parameter says so. Without it harden makes no change. */
+  readonly fix?: Fix<D>;
+  readonly mode?: 'auto' | 'choice';
+  readonly parameters?: readonly ParameterSpec[];
 }
+
+/** What would make a container compliant, before anybody asks how it is carried out. */
+export type Fixing =
+  | { readonly edits: readonly SpecEdit[]; readonly uses?: readonly ParameterUse[]; readonly risk?: Risk; readonly note?: string }
+  /** A parameter has to say it first: `needs` names it, with a value worth considering. */
+  | { readonly choice: string; readonly needs: string }
+  /** It would break something that can be seen. */
+  | { readonly guard: string; readonly needs: string }
+  /** Only the steps help here. */
+  | 'manual';
+
+export interface FixContext<D> {
+  readonly facts: Facts;
+  readonly policy: Policy;
+  /** What the policy says for this container. */
+  readonly chosen: ContainerParameters;
+  readonly container: ContainerFacts;
+  readonly spec: ContainerSpec;
+  readonly detail: D;
+}
+type Fix<D> = (context: FixContext<D>) => Fixing;
 
 /** A word of a command line for a person's shell. Names come from labels, which anybody may have written. */
 const word = (text: string): string => /^[\w.@%+=:,/][\w.@%+=:,/-]*$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 const WHOSE = { nomad: 'the Nomad job', portainer: 'the stack in Portainer', systemd: 'the unit', podman: 'the compose project of Podman' } as const;
 
-function proposal({ run, compose, service, live }: Steps, container: ContainerFacts | undefined, name: string, because: string): Proposal {
+function byHandSteps({ run, compose, service, live }: Steps, container: ContainerFacts | undefined, name: string, because: string): Proposal {
   const owner = container?.owner ?? { kind: 'none' };
   switch (owner.kind) {
     case 'none': {
@@ -62,18 +91,28 @@ function proposal({ run, compose, service, live }: Steps, container: ContainerFa
 
 const named = (facts: Facts, id: string): ContainerFacts | undefined => valueOf(facts.containers)?.find((container) => container.id === id);
 
-/** The remediation of a check of containers: the exact steps where the container was defined. */
-export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate', risk = 'behaviour', steps, found, because }: Advice<D>): Remediation<D> => remedy(check, {
-  mode: 'manual',
+/** The remediation of a check of containers: a change where there is a fix and the container is nobody else's, otherwise the exact steps where it was defined. */
+export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate', risk = 'behaviour', steps, found, because, fix, mode, parameters = [] }: Advice<D>): Remediation<D> => remedy(check, {
+  mode: fix === undefined ? 'manual' : mode ?? 'choice',
   effect,
   impact,
   risk,
-  parameters: [],
+  parameters,
   manual: [
     steps.live === undefined ? `docker run: create the container again ${steps.run}.` : `docker update ${steps.live} CONTAINER; docker run: ${steps.run}.`,
     `Compose: ${steps.compose}; then docker compose up -d --no-deps --no-build --pull never SERVICE.`,
     steps.service === null ? 'Swarm: change the definition of the service, or run the container outside the swarm.' : `Swarm: docker service update ${steps.service} SERVICE.`,
     'A container of Kubernetes, Nomad, Portainer or a systemd unit is changed there.',
   ].join(' '),
-  propose: ({ target, detail }, facts) => proposal({ ...steps, ...found?.(detail) }, named(facts, target.id), target.name, because),
+  propose: ({ target, detail }, facts, policy) => {
+    const container = named(facts, target.id);
+    const byHand = byHandSteps({ ...steps, ...found?.(detail) }, container, target.name, because);
+    const spec = valueOf(container?.spec);
+    if (fix === undefined || container === undefined || spec === undefined) return byHand;
+    const fixing = fix({ facts, policy, chosen: parametersFor(container.name, policy), container, spec, detail });
+    if (fixing === 'manual') return byHand;
+    if ('choice' in fixing) return container.owner.kind === 'none' ? defer('choice', fixing.choice, fixing.needs) : byHand;
+    if ('guard' in fixing) return defer('guard', fixing.guard, fixing.needs);
+    return carryOut(fixing, { facts, container, spec, policy, risk, byHand });
+  },
 });

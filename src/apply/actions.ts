@@ -1,4 +1,6 @@
+import type { HealthBaseline } from '../health.ts';
 import type { Action, JsonObject } from '../model.ts';
+import { createReplacement, retireContainer, startReplacement, stopContainer, swapContainers, updateContainer } from './actions/container.ts';
 import { removeGroupMember } from './actions/group.ts';
 import { setSwarmCertificates } from './actions/swarm.ts';
 import type { Session } from './session.ts';
@@ -7,20 +9,24 @@ import type { Session } from './session.ts';
 export interface Executor<A extends Action> {
   /** What takes it back, to be journalled before it is done; no secrets. Throws HostError when what it changes is not as it was planned. */
   before(action: A, session: Session): Promise<JsonObject>;
-  perform(action: A, before: JsonObject, session: Session): Promise<void>;
+  /** `baseline` is what ran and answered before the run. */
+  perform(action: A, before: JsonObject, session: Session, baseline: HealthBaseline): Promise<void>;
   /** Takes it back, wherever it was stopped: it looks before it acts, and does nothing where nothing was done. Throws what could not be done. */
   undo(action: A, before: JsonObject, session: Session): Promise<void>;
   /** Why taking it back would lose what somebody did since, as a sentence; null when it would not. */
   touched(action: A, before: JsonObject, session: Session): Promise<string | null>;
 }
 
-const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = { removeGroupMember, setSwarmCertificates };
+const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
+  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, setSwarmCertificates,
+};
 
 /** One executor for all: the kind of an action decides which one gets it. */
 const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind];
 
 export const beforeAction = (action: Action, session: Session): Promise<JsonObject> => executorOf(action).before(action, session);
-export const performAction = (action: Action, before: JsonObject, session: Session): Promise<void> => executorOf(action).perform(action, before, session);
+export const performAction = ({ action, before }: PerformedAction, session: Session, baseline: HealthBaseline): Promise<void> =>
+  executorOf(action).perform(action, before, session, baseline);
 
 /** An action that was begun, and what takes it back. */
 export interface PerformedAction {

@@ -232,7 +232,7 @@ class Execution {
       case 'act': {
         const before = await beforeAction(step.action, this.session);
         this.actions.push({ action: step.action, before });
-        return { kind: step.kind, change: step.change, action: { ...step.action }, before };
+        return { kind: step.kind, change: step.change, action: step.action as unknown as JsonObject, before };
       }
     }
   }
@@ -284,8 +284,9 @@ class Execution {
         return awaitHealthy(session, this.baseline, survives, this.toleratesLoss());
       }
       case 'act': {
-        const performed = this.actions.at(-1);
-        return performAction(step.action, performed?.before ?? {}, session);
+        const begun = this.actions.at(-1);
+        if (begun === undefined) throw new Error('an action is prepared before it is performed');
+        return performAction(begun, session, this.baseline);
       }
     }
   }

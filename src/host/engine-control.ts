@@ -1,28 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { Json, JsonObject } from '../model.ts';
-import { at, number, object } from '../collect/json.ts';
+import { at, flag, number, object, text } from '../collect/json.ts';
+import type { CreateOptions } from '../container/to-create.ts';
+import { HostError } from './port.ts';
 
 /** What changes an engine. Only `apply` holds one. Each call throws EngineError with the engine's own words. */
 export interface EngineControl {
+  /** ApiVersion of GET /version. */
+  apiVersion(): Promise<string>;
+  /** MemTotal of GET /info, in bytes. */
+  memoryBytes(): Promise<number>;
+  /** GET /containers/REF/json by id or name; null when there is none. */
+  inspectContainer(reference: string): Promise<JsonObject | null>;
+  /** Id of the image that a reference leads to here; null when it leads to none. */
+  imageId(reference: string): Promise<string | null>;
+  /** Creates a container, on all its networks. Resolves with its id. What was made of one that failed half-way is removed again. */
+  createContainer(options: CreateOptions): Promise<string>;
   /** Starts a container; fine when it runs. */
   startContainer(id: string): Promise<void>;
+  /** Stops a container as `docker stop` does, with its own signal and time; resolves when it has stopped. Fine when it does not run. */
+  stopContainer(id: string): Promise<void>;
+  renameContainer(id: string, name: string): Promise<void>;
+  /** POST /containers/ID/update. The engine ignores what it cannot do: look afterwards. */
+  updateContainer(id: string, settings: JsonObject): Promise<void>;
+  /** Removes a container that does not run; its volumes stay. Fine when it is gone. */
+  removeContainer(id: string): Promise<void>;
   /** Spec of GET /swarm. Only a manager can answer. */
   swarmSpec(): Promise<JsonObject>;
   /** POST /swarm/update with what `change` makes of the Spec as it is; a change in between is refused by the engine. */
   updateSwarm(change: (spec: JsonObject) => JsonObject): Promise<void>;
 }
 
+const NOT_FOUND = 404;
+const NOT_MODIFIED = 304;
+/** docker stop without -t, of a container without --stop-timeout. */
+const DEFAULT_STOP_SECONDS = 10;
+const STOP_MARGIN_MS = 15_000;
+const POLL_MS = 250;
+
 /** A request to the engine, with its errors explained. */
 export type Ask = (what: (docker: Dockerode) => Promise<unknown>) => Promise<Json>;
 
 export function createEngineControl(ask: Ask, statusOf: (error: unknown) => number | undefined): EngineControl {
+  /** null for a status that says so. */
+  const unless = async (status: number, answer: Promise<Json>): Promise<Json> => {
+    try {
+      return await answer;
+    } catch (error) {
+      if (statusOf(error) === status) return null;
+      throw error;
+    }
+  };
+  const inspectContainer = async (reference: string): Promise<JsonObject | null> => {
+    const found = await unless(NOT_FOUND, ask((docker) => docker.getContainer(encodeURIComponent(reference)).inspect()));
+    return found === null ? null : object(found);
+  };
   return {
-    startContainer: async (id) => {
+    apiVersion: async () => text(at(await ask((docker) => docker.version()), 'ApiVersion')),
+    memoryBytes: async () => number(at(await ask((docker) => docker.info()), 'MemTotal')),
+    inspectContainer,
+    imageId: async (reference) => text(at(await unless(NOT_FOUND, ask((docker) => docker.getImage(reference).inspect())), 'Id')) || null,
+    createContainer: async ({ name, body, connect }) => {
+      const created = await ask(async (docker) => ({ id: (await docker.createContainer({ name, ...body })).id }));
+      const id = text(at(created, 'id'));
       try {
-        await ask((docker) => docker.getContainer(id).start());
+        for (const { network, endpoint } of connect) {
+          await ask((docker) => docker.getNetwork(encodeURIComponent(network)).connect({ Container: id, EndpointConfig: endpoint }));
+        }
       } catch (error) {
-        if (statusOf(error) !== 304) throw error;
+        await ask((docker) => docker.getContainer(id).remove({ v: false })).catch(() => undefined);
+        throw error;
       }
+      return id;
+    },
+    startContainer: async (id) => {
+      await unless(NOT_MODIFIED, ask((docker) => docker.getContainer(id).start()));
+    },
+    stopContainer: async (id) => {
+      const seconds = at(await inspectContainer(id), 'Config', 'StopTimeout');
+      const deadline = performance.now() + (typeof seconds === 'number' && seconds >= 0 ? seconds : DEFAULT_STOP_SECONDS) * 1000 + STOP_MARGIN_MS;
+      // One whose time to stop is longer than an answer may take goes on stopping: only looking tells when it has.
+      const asked = await unless(NOT_MODIFIED, ask((docker) => docker.getContainer(id).stop())).then(() => null, (error: unknown) => ({ error }));
+      for (;;) {
+        const state = at(await inspectContainer(id), 'State');
+        if (!flag(at(state, 'Running'))) return;
+        if (performance.now() >= deadline) throw asked?.error ?? new HostError(`The container ${id.slice(0, 12)} does not stop.`);
+        await sleep(POLL_MS);
+      }
+    },
+    renameContainer: async (id, name) => {
+      await ask((docker) => docker.getContainer(id).rename({ name }));
+    },
+    updateContainer: async (id, settings) => {
+      await ask((docker) => docker.getContainer(id).update(settings));
+    },
+    removeContainer: async (id) => {
+      await unless(NOT_FOUND, ask((docker) => docker.getContainer(id).remove({ v: false })));
     },
     swarmSpec: async () => object(at(await ask((docker) => docker.swarmInspect()), 'Spec')),
     updateSwarm: async (change) => {

@@ -32,7 +32,13 @@ export interface Target {
   readonly id: string;
 }
 
-export const sameTarget = (a: Target, b: Target): boolean => a.kind === b.kind && a.id === b.id;
+/** One text for one target. A container is known by its name: the one that takes its place has another id. */
+const targetKey = ({ kind, name, id }: Target): string => `${kind}\0${kind === 'container' ? name : id}`;
+
+export const sameTarget = (a: Target, b: Target): boolean => targetKey(a) === targetKey(b);
+
+/** One text for what a finding is about. */
+export const findingKey = ({ check, target }: { readonly check: string; readonly target: Target }): string => `${check}\0${targetKey(target)}`;
 
 /** Editions of the CIS Docker Benchmark, oldest first. `d…` are the documents named after a Docker release, `ce1.1.0` is CIS Docker CE 1.1.0. */
 export const EDITIONS = [

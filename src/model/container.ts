@@ -9,6 +9,8 @@ export interface ContainerFacts {
   readonly unmodelled: readonly string[];
   readonly runtime: Observed<ContainerRuntime>;
   readonly owner: Owner;
+  /** What was measured for parameters and guards; missing when nobody asked, as in a scan. */
+  readonly evidence?: ContainerEvidence;
   /** Names of its processes, seen from outside (/proc, or GET /containers/ID/top of an engine elsewhere); absent: nothing runs; missing when nobody asked. */
   readonly processes?: Observed<readonly string[]>;
   /** Its `docker exec` sessions that are open (ExecIDs, GET /exec/ID/json); missing when nobody asked. `user` is "" for the container's own. */
@@ -25,6 +27,16 @@ export interface InForce {
   readonly noNewPrivileges: boolean;
   /** The bounding set: what any process of it can ever have. Upper case, without CAP_. */
   readonly capabilities: readonly string[];
+}
+
+/** What a container uses and has written: nothing that it was configured with. */
+export interface ContainerEvidence {
+  /** Its writable layer against its image (GET /containers/ID/changes). */
+  readonly changes: Observed<readonly { readonly kind: 'modified' | 'added' | 'deleted'; readonly path: string }[]>;
+  /** Bytes (GET /containers/ID/stats): `anonymous` is what cannot be given back under pressure, `peak` the most since it started, page cache included; null: not said. */
+  readonly memory: Observed<{ readonly current: number; readonly anonymous: number; readonly peak: number | null }>;
+  /** Processes and threads now. */
+  readonly pids: Observed<number>;
 }
 
 /** Who would undo or fight a change that is made behind its back. */
@@ -55,6 +67,8 @@ export interface ContainerRuntime {
 export interface AppliedSettings {
   /** ISO 8601, when the container was created. */
   readonly createdAt: string;
+  /** It was started so that a client is attached to its streams (docker run without -d). */
+  readonly attached?: boolean;
   /** AppArmorProfile of the last start; "" before the first one, and where nothing confines it. */
   readonly apparmor: string;
   /** ProcessLabel: the SELinux context; "" without SELinux. */

@@ -1,3 +1,4 @@
+import type { SpecEdit } from './container.ts';
 import type { Edition, Impact, Json, JsonObject, Risk, Target, ToolStamp } from './base.ts';
 import type { Facts } from './facts.ts';
 import type { Policy, Selection } from './policy.ts';
@@ -23,6 +24,8 @@ export type FileEdit =
 export type ObjectEdit =
   /** Takes an account out of the member list of a group (group(5)). */
   | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
+  /** Changes what a container is configured with. `by`: while it runs, or by a new container in its place. */
+  | { readonly kind: 'changeContainer'; readonly container: string; readonly by: 'update' | 'recreate'; readonly edits: readonly SpecEdit[] }
   /** The lifetime of node certificates, in nanoseconds (Spec.CAConfig.NodeCertExpiry of GET /swarm). */
   | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number };
 
@@ -31,7 +34,9 @@ export type Edit = FileEdit | ObjectEdit;
 export type EditKind = Edit['kind'];
 
 /** True for an edit that does not end in a file of this host. */
-export const isObjectEdit = (edit: Edit): edit is ObjectEdit => edit.kind === 'removeGroupMember' || edit.kind === 'swarmCertificates';
+export const isObjectEdit = (edit: Edit): edit is ObjectEdit => OBJECT_EDIT_KINDS.has(edit.kind);
+
+const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'swarmCertificates']);
 
 /** An edit with what it costs. Impact and risk depend on facts. */
 export type ProposedEdit = Edit & {
@@ -115,7 +120,7 @@ interface ChangeBase {
 }
 
 export const FILE_CHANGE_KINDS = ['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata'] as const;
-export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings'] as const;
+export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container'] as const;
 
 /** A decision about one path. All of them are one transaction, with one restart of the daemon at most. */
 export interface FileChange extends ChangeBase {
@@ -145,6 +150,17 @@ export const isFileChange = (change: Change): change is FileChange => (FILE_CHAN
  */
 export type Action =
   | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
+  /** Changes a container while it runs. `name` is that which it has. */
+  | { readonly kind: 'updateContainer'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[] }
+  /** Creates, beside a container, the one that is to take its place. */
+  | { readonly kind: 'createReplacement'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[] }
+  /** Sets the restart policy of a container to "no": one that is set aside must not wake up with the daemon. */
+  | { readonly kind: 'retireContainer'; readonly container: string; readonly name: string }
+  | { readonly kind: 'stopContainer'; readonly container: string; readonly name: string }
+  /** Gives the name of a container to its replacement; it is kept under another. */
+  | { readonly kind: 'swapContainers'; readonly container: string; readonly name: string }
+  /** Starts the replacement of a container, and watches it for so many seconds, and until it is healthy where it has a health check. */
+  | { readonly kind: 'startReplacement'; readonly container: string; readonly name: string; readonly watchSeconds: number }
   /** Nanoseconds. */
   | { readonly kind: 'setSwarmCertificates'; readonly nodeCertExpiry: number };
 

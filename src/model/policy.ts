@@ -1,4 +1,4 @@
-import type { Edition, Impact, JsonObject, Risk } from './base.ts';
+import type { Edition, Impact, Risk } from './base.ts';
 import type { FlawSeverity } from './facts.ts';
 
 /** What the owner of the host decided: harden.yaml with the command line over it. */
@@ -99,9 +99,54 @@ export interface Parameters {
     /** The greatest age of the root CA's certificate. */
     readonly rootCaDays?: number;
   };
-  /** Room for the checks of other sections. */
-  readonly container?: JsonObject;
-  readonly containers?: Readonly<Record<string, JsonObject>>;
+  /** For every container; `containers` over it for those whose name a glob matches, the last one that says something counts. */
+  readonly container?: ContainerParameters;
+  readonly containers?: Readonly<Record<string, ContainerParameters>>;
+}
+
+/** Choices for a container. Nothing of it is done while its ceiling is not allowed. */
+export interface ContainerParameters {
+  /** Bytes, or with the suffix b, k, m or g. */
+  readonly memory?: string | number;
+  /** Overrides what the plan makes of the processes that it saw. */
+  readonly pidsLimit?: number;
+  readonly cpuShares?: number;
+  /** NAME, UID or UID:GID that its processes run as. */
+  readonly user?: string;
+  /** Paths that become a tmpfs when its root file system becomes read-only, as for --tmpfs: PATH or PATH:OPTIONS. [] allows read-only without any. */
+  readonly tmpfs?: readonly string[];
+  /** Capabilities to keep when all are dropped; [] drops all. */
+  readonly capabilities?: readonly string[];
+  /** Times as in compose files: 30s, 1m30s. */
+  readonly healthcheck?: {
+    readonly test: string | readonly string[]; readonly interval?: string; readonly timeout?: string; readonly startPeriod?: string; readonly retries?: number;
+  };
+  /** no, or on-failure:COUNT. */
+  readonly restart?: string;
+  /** The address of the host on which ports are published that are published on all. */
+  readonly publishAddress?: string;
+  /** The user-defined network that takes the place of the default bridge. */
+  readonly network?: string;
+  /** Its own ulimits, as in daemon.json default-ulimits; {} takes them away. */
+  readonly ulimits?: Readonly<Record<string, string | number>>;
+  /** Namespaces of the host that it gives up. */
+  readonly privateNamespaces?: readonly ('network' | 'pid' | 'ipc' | 'uts' | 'userns')[];
+  /** Mount points in it that are taken away. */
+  readonly withoutMounts?: readonly string[];
+  /** Devices (host paths) that are taken away. */
+  readonly withoutDevices?: readonly string[];
+  /** Take away seccomp=unconfined and apparmor=unconfined. */
+  readonly confined?: true;
+  /** Allow no-new-privileges where setuid programs may be in use. */
+  readonly noNewPrivileges?: true;
+  /** json-file options that keep its log bounded. */
+  readonly log?: { readonly maxSize: string; readonly maxFile: number };
+  /** Take it out of the cgroup that somebody chose for it. */
+  readonly defaultCgroup?: true;
+  /** It may be recreated although its writable layer holds files: they are saved beside the backups, and not carried over. */
+  readonly writableLayer?: 'save';
+  /** Seconds for which a new container is watched after its start. */
+  readonly watchSeconds?: number;
 }
 
 /** An accepted risk. The finding is still shown, and counted as waived. */

@@ -1,4 +1,7 @@
-import type { Facts, Json, ObjectChange, ObjectEdit } from '../model.ts';
+import { areLive } from '../container/live.ts';
+import { applySpecEdits, fieldAt } from '../container/spec-edit.ts';
+import { maskJson } from '../mask.ts';
+import type { Action, ContainerFacts, ContainerSpec, Facts, Json, ObjectChange, ObjectEdit, SpecEdit } from '../model.ts';
 import { present, valueOf } from '../model.ts';
 import type { EditOf, PlannedEdit } from './planned.ts';
 import { mergedFrom, ofKind, sha256 } from './planned.ts';
@@ -12,6 +15,7 @@ type Described = Pick<ObjectChange, 'kind' | 'target' | 'title' | 'actions' | 'd
 function objectId(edit: ObjectEdit): string {
   switch (edit.kind) {
     case 'removeGroupMember': return `group:${edit.group}`;
+    case 'changeContainer': return `container:${edit.container}`;
     case 'swarmCertificates': return 'swarm';
   }
 }
@@ -20,7 +24,19 @@ function objectId(edit: ObjectEdit): string {
 export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string, value: Json])[] {
   switch (edit.kind) {
     case 'removeGroupMember': return [[`group ${edit.group}: ${edit.user}`, false]];
+    case 'changeContainer': return edit.edits.map((wish) => specClaim(edit.container, wish));
     case 'swarmCertificates': return [['swarm: lifetime of certificates', edit.nodeCertExpiry]];
+  }
+}
+
+/** Two edits of one item of a list meet at the item, two of one field at the field. */
+function specClaim(container: string, edit: SpecEdit): readonly [key: string, value: Json] {
+  const place = `container ${container.slice(0, 12)}: ${edit.path}`;
+  switch (edit.op) {
+    case 'set': return [place, edit.value];
+    case 'add': return [`${place} ${JSON.stringify(edit.value)}`, true];
+    case 'remove': return [`${place} ${JSON.stringify(edit.value)}`, false];
+    case 'replace': return [`${place} ${JSON.stringify(edit.value)}`, edit.by];
   }
 }
 
@@ -56,9 +72,61 @@ function swarmSettings(edits: readonly EditOf<'swarmCertificates'>[], facts: Fac
   };
 }
 
+/** How long a new container is watched after its start, where nobody says otherwise. */
+const WATCH_SECONDS = 10;
+
+const wasUp = (container: ContainerFacts): boolean => valueOf(container.runtime)?.state === 'running';
+
+/** The steps that put a new container in the place of an old one. Nothing is stopped before the new one exists. */
+function replaceActions(container: ContainerFacts, edits: readonly SpecEdit[], watchSeconds: number): Action[] {
+  const about = { container: container.id, name: container.name };
+  return [
+    { kind: 'createReplacement', ...about, edits },
+    { kind: 'retireContainer', ...about },
+    ...(wasUp(container) ? [{ kind: 'stopContainer', ...about } as const] : []),
+    { kind: 'swapContainers', ...about },
+    ...(wasUp(container) ? [{ kind: 'startReplacement', ...about, watchSeconds } as const] : []),
+  ];
+}
+
+const shown = (value: Json): string => JSON.stringify(maskJson(value));
+
+/** Each field that the edits touch, as it was and as it will be. */
+function specDiff(before: ContainerSpec, after: ContainerSpec, edits: readonly SpecEdit[]): string {
+  return [...new Set(edits.map(({ path }) => path))].map((path) => {
+    const [was, will] = [fieldAt(before, path), fieldAt(after, path)];
+    if (!Array.isArray(was) || !Array.isArray(will)) return `- ${path}: ${shown(was)}\n+ ${path}: ${shown(will)}\n`;
+    const has = (items: readonly Json[], item: Json): boolean => items.some((other) => JSON.stringify(other) === JSON.stringify(item));
+    return [
+      ...was.filter((item) => !has(will, item)).map((item) => `- ${path}: ${shown(item)}\n`),
+      ...will.filter((item) => !has(was, item)).map((item) => `+ ${path}: ${shown(item)}\n`),
+    ].join('');
+  }).join('');
+}
+
+function containerChange(edits: readonly EditOf<'changeContainer'>[], facts: Facts): Described | null {
+  const container = valueOf(facts.containers)?.find(({ id }) => id === edits[0]?.container);
+  const spec = container === undefined ? undefined : valueOf(container.spec);
+  if (container === undefined || spec === undefined) return null;
+  const wishes = edits.flatMap((edit) => edit.edits);
+  const after = applySpecEdits(spec, wishes);
+  if (JSON.stringify(after) === JSON.stringify(spec)) return null;
+  const { id, name } = container;
+  const live = areLive(wishes);
+  return {
+    kind: 'container',
+    target: { kind: 'container', name, id },
+    title: live ? 'Changed while it runs' : 'Created anew, the old one kept beside it',
+    actions: live ? [{ kind: 'updateContainer', container: id, name, edits: wishes }] : replaceActions(container, wishes, WATCH_SECONDS),
+    diff: specDiff(spec, after, wishes),
+    before: { id, name, spec: sha256(JSON.stringify(spec)), state: valueOf(container.runtime)?.state ?? null },
+  };
+}
+
 function describe(planned: readonly PlannedEdit[], kind: ObjectEdit['kind'], facts: Facts): Described | null {
   switch (kind) {
     case 'removeGroupMember': return groupMembers(ofKind(planned, kind), facts);
+    case 'changeContainer': return containerChange(ofKind(planned, kind), facts);
     case 'swarmCertificates': return swarmSettings(ofKind(planned, kind), facts);
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Edit, Finding, Impact, ObjectChange, ProposedEdit, Remediation, Target } from '../model.ts';
-import { maxImpact, maxRisk } from '../model.ts';
+import type { Edit, Finding, Impact, ObjectChange, ProposedEdit, Remediation } from '../model.ts';
+import { findingKey, maxImpact, maxRisk } from '../model.ts';
 
 /** An edit that survived selection and ceilings, with the finding that asked for it. */
 export interface PlannedEdit<E extends ProposedEdit = ProposedEdit> {
@@ -17,7 +17,6 @@ export const ofKind = <K extends Edit['kind']>(planned: readonly PlannedEdit[], 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 const unique = <T>(values: readonly T[], by: (value: T) => string): T[] => [...new Map(values.map((value) => [by(value), value])).values()];
-const key = (finding: { check: string; target: Target }): string => `${finding.check} ${finding.target.kind} ${finding.target.id}`;
 
 const mostCostlyUndo = (undos: readonly (Impact | 'impossible')[]): Impact | 'impossible' =>
   undos.includes('impossible') ? 'impossible' : maxImpact(undos.filter((undo) => undo !== 'impossible'));
@@ -30,7 +29,7 @@ export function mergedFrom(planned: readonly PlannedEdit[]): Pick<ObjectChange, 
     risk: maxRisk(planned.map(({ edit }) => edit.risk)),
     undo: mostCostlyUndo(planned.map(({ edit }) => edit.undo)),
     effect: notes.join(' '),
-    because: unique(planned.map(({ finding }) => ({ check: finding.check, target: finding.target })), key),
+    because: unique(planned.map(({ finding }) => ({ check: finding.check, target: finding.target })), findingKey),
     promises: [],
     requires: [],
   };

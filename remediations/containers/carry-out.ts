@@ -1,0 +1,104 @@
+import { areLive } from '../../src/container/live.ts';
+import { parametersFor } from '../../src/container/parameters.ts';
+import { listNames } from '../../src/daemon/containers.ts';
+import { normalReference } from '../../src/image/reference.ts';
+import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit } from '../../src/model.ts';
+import { valueOf } from '../../src/model.ts';
+import { defer, edits as proposed } from '../remedy.ts';
+
+interface Wish {
+  readonly edits: readonly SpecEdit[];
+  readonly uses?: readonly ParameterUse[];
+  readonly risk?: Risk;
+  readonly note?: string;
+}
+
+interface About {
+  readonly facts: Facts;
+  readonly container: ContainerFacts;
+  readonly spec: ContainerSpec;
+  readonly policy: Policy;
+  /** What the remediation usually risks. */
+  readonly risk: Risk;
+  /** What a person does instead, where the container belongs to somebody else. */
+  readonly byHand: Proposal;
+}
+
+/** The edits of one finding as a change of the container: while it runs where the engine can, by a new container in its place otherwise. */
+export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): Proposal {
+  const { facts, container, spec, policy, byHand } = about;
+  if (container.owner.kind !== 'none') return byHand;
+  const live = areLive(edits);
+  const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, spec, facts, policy));
+  if (obstacle !== null) return obstacle;
+  const liftable = edits.every(({ path }) => path !== 'resources.memory');
+  return proposed([{
+    kind: 'changeContainer', container: container.id, by: live ? 'update' : 'recreate', edits,
+    impact: live ? 'none' : 'recreate', risk: risk ?? about.risk, undo: live && liftable ? 'none' : 'recreate',
+    ...(note === undefined ? {} : { note }),
+  }], uses);
+}
+
+const guard = (explanation: string, needs?: string): Proposal => defer('guard', explanation, needs);
+
+/** States in which a container is left alone. */
+function stateObstacle({ name, runtime }: ContainerFacts): Proposal | null {
+  const state = valueOf(runtime)?.state;
+  switch (state) {
+    case 'running': case 'exited': case 'created': return null;
+    case 'paused': return guard(`${name} is paused, and what a change does to it then is not known.`, `docker unpause ${name}, then plan again`);
+    case 'restarting': return guard(`${name} restarts over and over: it has to work before it is changed.`, `see docker logs ${name}`);
+    case 'removing': case 'dead': return guard(`${name} is being removed.`, 'plan again');
+    case undefined: return guard(`The state of ${name} is not known.`, 'plan again');
+  }
+}
+
+/** Why a new container could not take the place of an old one without a loss; null when it could. */
+function recreateObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Facts, policy: Policy): Proposal | null {
+  const { name, unmodelled, runtime } = container;
+  if (unmodelled.length > 0) return defer('unsupported', `${name} has settings that harden cannot carry over to a new container: ${listNames(unmodelled)}.`, 'recreate it by hand');
+  if (spec.autoRemove) return guard(`${name} was started with --rm: it is gone as soon as it stops, with what it wrote.`, 'start it anew with the options of this finding');
+  if (spec.openStdin || valueOf(runtime)?.applied?.attached === true) {
+    return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`, 'start it anew with the options of this finding');
+  }
+  const image = spec.image.id;
+  const stands = (valueOf(facts.images) ?? []).find(({ tags }) => tags.some((tag) => normalReference(tag) === normalReference(spec.image.reference)));
+  if (image !== null && stands !== undefined && stands.id !== image) {
+    return guard(`${spec.image.reference} stands for another image now than the one that ${name} runs: a new container would be another version of the program.`,
+      'decide on the image first (container.image-pinning)');
+  }
+  return writableLayerObstacle(container, spec, policy) ?? dependantsObstacle(container, facts);
+}
+
+/** Written by the engine, or rewritten at every start. */
+const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/tmp|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
+
+/** What a container wrote outside of its mounts is not in the one that takes its place. */
+function writableLayerObstacle({ name, evidence }: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {
+  const changes = evidence?.changes;
+  if (changes?.status !== 'present') {
+    return guard(`What ${name} wrote outside of its volumes is not known${changes?.status === 'unreadable' ? `: ${changes.reason}` : ''}, and a new container would not have it.`, 'plan again as root');
+  }
+  const mounted = spec.mounts.map(({ target }) => target.replace(/\/$/, ''));
+  const isMount = (path: string): boolean => mounted.some((target) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`));
+  const written = changes.value.filter(({ path }) => !EPHEMERAL.test(path) && !isMount(path)).map(({ path }) => path);
+  // Of a directory that only holds what was written below it, the file is enough to name.
+  const leaves = written.filter((path) => !written.some((other) => other.startsWith(`${path}/`)));
+  if (leaves.length === 0 || parametersFor(name, policy).writableLayer === 'save') return null;
+  return guard(`${name} wrote files outside of its volumes, which a new container would not have: ${listNames(leaves, 10)}.`,
+    `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);
+}
+
+/** Containers that live in this one's namespaces, or reach it by a link, and would be left behind. */
+function dependantsObstacle({ id, name }: ContainerFacts, facts: Facts): Proposal | null {
+  const dependants = (valueOf(facts.containers) ?? []).filter((other) => {
+    const spec = valueOf(other.spec);
+    if (spec === undefined || other.id === id) return false;
+    const { network, pid, ipc } = spec.namespaces;
+    return [network, pid, ipc].some((mode) => mode === `container:${id}` || mode === `container:${name}`)
+      || [...spec.network.links, ...Object.values(spec.network.attachments).flatMap(({ links }) => links)].some((link) => link.replace(/^\//, '').split(':')[0] === name);
+  });
+  return dependants.length === 0 ? null
+    : guard(`${listNames(dependants.map((other) => other.name))} ${dependants.length === 1 ? 'depends' : 'depend'} on ${name} (a shared namespace or a link), and would be left behind.`,
+      'recreate them together by hand');
+}

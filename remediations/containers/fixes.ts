@@ -1,0 +1,287 @@
+import { bytesOf, nanosecondsOf } from '../../src/container/parameters.ts';
+import { listNames } from '../../src/daemon/containers.ts';
+import { parseUlimit } from '../../src/daemon/ulimits.ts';
+import type { Healthcheck, Json, MountSpec, ParameterUse, SettablePath, SpecEdit } from '../../src/model.ts';
+import { valueOf } from '../../src/model.ts';
+import type { FixContext, Fixing } from './steps.ts';
+
+export const set = (path: SettablePath, value: Json): SpecEdit => ({ op: 'set', path, value });
+
+/** What a choice needs, as it is written in harden.yaml for this container, or for all. */
+export const parameter = ({ container }: FixContext<unknown>, key: string, value: string): string => `containers: { "${container.name}": { ${key}: ${value} } }`;
+
+export const fromPolicy = (key: string, value: Json): ParameterUse => ({ name: `container.${key}`, value, source: 'policy', evidence: 'harden.yaml or --set' });
+
+const MIB = 1024 ** 2;
+const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
+
+const LEAST_PIDS = 2048;
+const PIDS_STEP = 256;
+
+/** max(2048, 4 × what runs now), in steps that do not change with every look. */
+export function pidsLimit({ container: { evidence }, chosen }: FixContext<null>): Fixing {
+  if (chosen.pidsLimit !== undefined) return { edits: [set('resources.pidsLimit', chosen.pidsLimit)], uses: [fromPolicy('pidsLimit', chosen.pidsLimit)] };
+  const now = valueOf(evidence?.pids ?? { status: 'absent' }) ?? 0;
+  const limit = Math.max(LEAST_PIDS, roundUp(4 * now, PIDS_STEP));
+  return {
+    edits: [set('resources.pidsLimit', limit)],
+    uses: [{
+      name: 'container.pidsLimit', value: limit, source: limit > LEAST_PIDS ? 'evidence' : 'default',
+      evidence: limit > LEAST_PIDS ? 'four times the processes that were seen' : `at least ${LEAST_PIDS}, and more than four times the processes that were seen`,
+    }],
+  };
+}
+
+const LEAST_MEMORY = 256 * MIB;
+const UNKNOWN_MEMORY = 512 * MIB;
+const MEMORY_STEP = 64 * MIB;
+const ENOUGH_DAYS = 7;
+const DAY_MS = 86_400_000;
+
+/** What the container has shown that it needs: max(256 MiB, 2 × anonymous, 1.5 × current), and on how much that rests. */
+function memoryEvidence({ container, facts }: FixContext<null>): { readonly bytes: number; readonly says: string } {
+  const seen = valueOf(container.evidence?.memory ?? { status: 'absent' });
+  if (seen === undefined) return { bytes: UNKNOWN_MEMORY, says: 'nothing is known of what it uses, so look at docker stats first' };
+  const bytes = roundUp(Math.max(LEAST_MEMORY, 2 * seen.anonymous, 1.5 * seen.current), MEMORY_STEP);
+  const runtime = valueOf(container.runtime);
+  const days = runtime === undefined ? 0 : (Date.parse(facts.collectedAt) - Date.parse(runtime.startedAt)) / DAY_MS;
+  return { bytes, says: days >= ENOUGH_DAYS ? `it has been running for ${Math.floor(days)} days` : 'it has been running for less than a week, which says little of its peak' };
+}
+
+export function memoryLimit(context: FixContext<null>): Fixing {
+  const { chosen, container, facts } = context;
+  if (chosen.memory === undefined) {
+    const { bytes, says } = memoryEvidence(context);
+    return { choice: `How much memory ${container.name} may use is for its owner to say; from what was seen, ${bytes / MIB} MiB would do: ${says}. Beyond a limit the kernel ends its processes.`, needs: parameter(context, 'memory', `${bytes / MIB}m`) };
+  }
+  const bytes = bytesOf(chosen.memory);
+  const seen = valueOf(container.evidence?.memory ?? { status: 'absent' });
+  if (seen !== undefined && seen.anonymous > bytes) {
+    return { guard: `${container.name} uses ${Math.ceil(seen.anonymous / MIB)} MiB now, more than the ${Math.floor(bytes / MIB)} MiB that the policy allows: the kernel would end its processes.`, needs: parameter(context, 'memory', `${memoryEvidence(context).bytes / MIB}m`) };
+  }
+  const host = valueOf(facts.engine.info)?.memoryBytes ?? 0;
+  return {
+    edits: [set('resources.memory', bytes), set('resources.memorySwap', 2 * bytes)], uses: [fromPolicy('memory', bytes)],
+    note: `Memory of ${container.name}: ${Math.floor(bytes / MIB)} MiB${host > 0 && bytes > host * 0.8 ? ', more than four fifths of what the host has' : ''}. The engine cannot lift the limit again while the container exists.`,
+  };
+}
+
+export function cpuShares(context: FixContext<null>): Fixing {
+  const { cpuShares: shares } = context.chosen;
+  return shares === undefined
+    ? { choice: 'Shares count against each other only: all containers get some, or none does.', needs: 'container: { cpuShares: 512 } for all, with more under containers: for some' }
+    : { edits: [set('resources.cpuShares', shares)], uses: [fromPolicy('cpuShares', shares)] };
+}
+
+const FIVE_RETRIES = { name: 'on-failure', maximumRetryCount: 5 };
+
+export function restartPolicy(context: FixContext<null>): Fixing {
+  const { spec, chosen, container } = context;
+  if (chosen.restart !== undefined) {
+    const [name = 'no', count = '0'] = chosen.restart.split(':');
+    return { edits: [set('restart', { name, maximumRetryCount: Number(count) })], uses: [fromPolicy('restart', chosen.restart)] };
+  }
+  if (spec.restart.name === 'on-failure') return { edits: [set('restart', FIVE_RETRIES)], risk: 'safe', uses: [{ name: 'container.restart', value: 'on-failure:5', source: 'default', evidence: 'it restarts without end when it fails' }] };
+  return {
+    choice: `With on-failure ${container.name} would stay down after a restart of the daemon or the host when it ends well on a signal. Where it has to come back, waive the finding.`,
+    needs: parameter(context, 'restart', '"on-failure:5"'),
+  };
+}
+
+/** The engine makes these directories in every container, and nothing else may be mounted there. */
+const tmpfsMount = (text: string): MountSpec => {
+  const [target = '', ...options] = text.split(':');
+  const usual = target === '/run' ? 'rw,nosuid,nodev,noexec,size=16m,mode=755' : target === '/tmp' ? 'rw,nosuid,nodev,noexec,size=64m,mode=1777' : 'rw,nosuid,nodev,noexec,size=64m';
+  return { kind: 'tmpfs', via: 'tmpfs', source: '', target, readOnly: false, options: options.join(':') || usual, details: null, volume: null };
+};
+
+export function readonlyRootfs(context: FixContext<null>): Fixing {
+  const { chosen, container, spec } = context;
+  const changes = valueOf(container.evidence?.changes ?? { status: 'absent' }) ?? [];
+  const mounted = spec.mounts.map(({ target }) => target);
+  const isBelow = (path: string, targets: readonly string[]): boolean => targets.some((target) => path === target || path.startsWith(`${target.replace(/\/$/, '')}/`));
+  const written = changes.map(({ path }) => path).filter((path) => !isBelow(path, mounted) && !changes.some((other) => other.path.startsWith(`${path}/`)));
+  if (chosen.tmpfs === undefined) {
+    const directories = [...new Set(['/tmp', '/run', ...written.map((path) => path.slice(0, Math.max(1, path.lastIndexOf('/')))).filter((path) => path !== '/' && !['/etc', '/usr', '/bin', '/lib', '/sbin'].includes(path))])].slice(0, 8);
+    return {
+      choice: `${container.name} could write to its volumes and tmpfs mounts only. ${written.length === 0 ? 'It has written nothing outside of its volumes so far' : `It has written ${listNames(written, 8)}`}; a tmpfs is empty at each start, and hides what the image has there.`,
+      needs: parameter(context, 'tmpfs', `[${directories.join(', ')}]`),
+    };
+  }
+  const mounts = chosen.tmpfs.map(tmpfsMount).filter(({ target }) => !mounted.includes(target));
+  const uncovered = written.filter((path) => !isBelow(path, mounts.map(({ target }) => target)) && !/^\/(?:dev|proc|sys)(?:\/|$)/.test(path));
+  if (uncovered.length > 0) return { guard: `${container.name} writes to ${listNames(uncovered, 8)}, which would be read-only.`, needs: 'a volume for it, or another entry in container.tmpfs' };
+  return {
+    edits: [set('security.readonlyRootfs', true), ...mounts.map((mount): SpecEdit => ({ op: 'add', path: 'mounts', value: mount as unknown as Json }))],
+    uses: [fromPolicy('tmpfs', [...chosen.tmpfs])],
+  };
+}
+
+export function healthcheck(context: FixContext<null>): Fixing {
+  const { chosen: { healthcheck: chosen }, spec, container } = context;
+  const kind = spec.healthcheck?.test[0];
+  if (kind !== undefined && kind !== 'NONE') return 'manual';
+  if (chosen === undefined) {
+    return { choice: `Which command shows that ${container.name} works, only its owner knows. It has to be in the image, and to succeed.`, needs: parameter(context, 'healthcheck', '{ test: COMMAND, interval: 30s, timeout: 5s, retries: 3, startPeriod: 60s }') };
+  }
+  const check: Healthcheck = {
+    test: typeof chosen.test === 'string' ? ['CMD-SHELL', chosen.test] : chosen.test[0] === 'CMD' || chosen.test[0] === 'CMD-SHELL' ? chosen.test : ['CMD', ...chosen.test],
+    interval: nanosecondsOf(chosen.interval ?? '30s'), timeout: nanosecondsOf(chosen.timeout ?? '5s'), startPeriod: nanosecondsOf(chosen.startPeriod ?? '60s'), startInterval: 0, retries: chosen.retries ?? 3,
+  };
+  return { edits: [set('healthcheck', check as unknown as Json)], uses: [fromPolicy('healthcheck', check as unknown as Json)], risk: 'safe' };
+}
+
+export function ulimits(context: FixContext<null>): Fixing {
+  const { chosen, spec, container } = context;
+  if (chosen.ulimits === undefined) return { choice: `Somebody chose the ulimits of ${container.name}: take them away, or name those that it needs.`, needs: parameter(context, 'ulimits', '{}') };
+  const wanted = Object.entries(chosen.ulimits).flatMap(([name, value]) => {
+    const limit = typeof value === 'number' ? { soft: value, hard: value } : parseUlimit(value);
+    return limit === null ? [] : [{ name, ...limit }];
+  });
+  return {
+    edits: [
+      ...spec.resources.ulimits.map((value): SpecEdit => ({ op: 'remove', path: 'resources.ulimits', value: { ...value } })),
+      ...wanted.map((value): SpecEdit => ({ op: 'add', path: 'resources.ulimits', value })),
+    ],
+    uses: [fromPolicy('ulimits', { ...chosen.ulimits })],
+  };
+}
+
+export function logRotation(context: FixContext<null>): Fixing {
+  const { chosen: { log: chosen }, spec: { log } } = context;
+  if (log?.driver !== 'json-file') return 'manual';
+  if (chosen === undefined) return { choice: 'How much of its log is worth keeping is for its owner to say; what is older is gone.', needs: parameter(context, 'log', '{ maxSize: 50m, maxFile: 5 }') };
+  return {
+    edits: [set('log', { driver: log.driver, options: { ...log.options, 'max-size': chosen.maxSize, 'max-file': String(chosen.maxFile) } })],
+    uses: [fromPolicy('log', { ...chosen })],
+  };
+}
+
+const names = (capabilities: readonly string[]): string[] => capabilities.map((name) => name.toUpperCase().replace(/^CAP_/, ''));
+
+/** NET_RAW is what the engine grants beyond the need of nearly all; what somebody added is never taken away unasked. */
+export function capabilities(context: FixContext<null>): Fixing {
+  const { spec: { security }, chosen, container } = context;
+  if (security.privileged) return 'manual';
+  if (chosen.capabilities !== undefined) {
+    const keep = names(chosen.capabilities);
+    return {
+      edits: [
+        ...security.capDrop.filter((name) => name !== 'ALL').map((value): SpecEdit => ({ op: 'remove', path: 'security.capDrop', value })),
+        { op: 'add', path: 'security.capDrop', value: 'ALL' },
+        ...security.capAdd.filter((name) => !keep.includes(name)).map((value): SpecEdit => ({ op: 'remove', path: 'security.capAdd', value })),
+        ...keep.map((value): SpecEdit => ({ op: 'add', path: 'security.capAdd', value })),
+      ],
+      uses: [fromPolicy('capabilities', keep)],
+    };
+  }
+  const extra = security.capAdd.filter((name) => name !== 'NET_RAW');
+  if (security.capAdd.includes('ALL') || security.capAdd.includes('NET_RAW') || extra.some((name) => !DEFAULT.has(name))) {
+    return { choice: `Somebody added capabilities to ${container.name} (${listNames(security.capAdd)}): name those that it needs.`, needs: parameter(context, 'capabilities', `[${security.capAdd.filter((name) => name !== 'ALL').join(', ')}]`) };
+  }
+  return {
+    edits: [{ op: 'add', path: 'security.capDrop', value: 'NET_RAW' }],
+    note: `${container.name} can no longer open raw sockets (ping of old images, packet capture).`,
+    uses: [{ name: 'container.capabilities', value: 'without NET_RAW', source: 'default', evidence: 'the engine grants it to every container' }],
+  };
+}
+
+/** What the engine grants by default (moby, oci/caps). */
+const DEFAULT: ReadonlySet<string> = new Set([
+  'CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP', 'NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE',
+]);
+
+export function noNewPrivileges(context: FixContext<null>): Fixing {
+  const { chosen, container, spec } = context;
+  if (spec.security.noNewPrivileges === false && chosen.noNewPrivileges === undefined) {
+    return { choice: `Somebody switched the option off for ${container.name}.`, needs: parameter(context, 'noNewPrivileges', 'true') };
+  }
+  return {
+    edits: [set('security.noNewPrivileges', true)],
+    uses: chosen.noNewPrivileges === undefined ? [] : [fromPolicy('noNewPrivileges', true)],
+    note: `Programs with setuid bits or file capabilities in ${container.name} run without them.`,
+  };
+}
+
+/** Removes what was chosen to be unconfined; what confines instead is the engine's own profile. */
+export const confined = (path: 'security.seccomp' | 'security.apparmor') => (context: FixContext<null>): Fixing => {
+  const { spec, chosen } = context;
+  const value = path === 'security.seccomp' ? spec.security.seccomp : spec.security.apparmor;
+  if (spec.security.privileged || value === null) return 'manual';
+  return chosen.confined === undefined
+    ? { choice: 'What the profile forbids and the container does, only a trial shows.', needs: parameter(context, 'confined', 'true') }
+    : { edits: [set(path, null)], uses: [fromPolicy('confined', true)] };
+};
+
+export const privateNamespace = (kind: 'network' | 'pid' | 'ipc' | 'uts' | 'userns') => (context: FixContext<null>): Fixing => {
+  const { spec, chosen, container } = context;
+  // One that joins another container's namespace is changed there; the network also needs ports.
+  if (spec.namespaces[kind] !== 'host') return 'manual';
+  if (chosen.privateNamespaces?.includes(kind) !== true) {
+    return { choice: `Whether ${container.name} needs the ${kind} namespace of the host, only its owner knows.`, needs: parameter(context, 'privateNamespaces', `[${kind}]`) };
+  }
+  if (kind === 'network' && chosen.network === undefined) return { choice: 'It needs a network in place of the host\'s.', needs: parameter(context, 'network', 'NAME') };
+  return {
+    edits: [set(`namespaces.${kind}`, kind === 'network' ? chosen.network ?? '' : '')],
+    uses: [fromPolicy('privateNamespaces', [kind])],
+    ...(kind === 'network' ? { note: `${container.name} publishes no port: what it listens on can be reached in its network only.` } : {}),
+  };
+};
+
+/** Of the mounts that a finding names, those whose removal the owner asked for; all of them have to be. */
+export function withoutMounts(context: FixContext<{ readonly targets: readonly string[] }>): Fixing {
+  const { detail: { targets }, chosen, spec } = context;
+  const own = spec.mounts.filter(({ target }) => targets.includes(target));
+  if (own.length < targets.length) return 'manual';
+  if (!targets.every((target) => chosen.withoutMounts?.includes(target) === true)) {
+    return { choice: 'What the container does with these files of the host, only its owner knows. A socket of the engine is as good as root, read-only or not: a filtering proxy, or none at all.', needs: parameter(context, 'withoutMounts', `[${targets.join(', ')}]`) };
+  }
+  return { edits: own.map((mount): SpecEdit => ({ op: 'remove', path: 'mounts', value: mount as unknown as Json })), uses: [fromPolicy('withoutMounts', [...targets])] };
+}
+
+/** Mounts that were asked for as shared are still seen by the container as slaves: what it mounts stays inside. */
+export function slavePropagation({ detail: { targets }, spec }: FixContext<{ readonly targets: readonly string[] }>): Fixing {
+  const own = spec.mounts.filter(({ target, via }) => targets.includes(target) && via === 'binds');
+  if (own.length < targets.length) return 'manual';
+  return {
+    edits: own.map((mount): SpecEdit => ({
+      op: 'replace', path: 'mounts', value: mount as unknown as Json,
+      by: { ...mount, options: mount.options.split(',').map((option) => option === 'shared' ? 'slave' : option === 'rshared' ? 'rslave' : option).join(',') } as unknown as Json,
+    })),
+  };
+}
+
+export function withoutDevices(context: FixContext<null>): Fixing {
+  const { spec: { security, resources }, chosen, container } = context;
+  const plain = resources.devices.length > 0 && resources.deviceRequests.length === 0 && resources.deviceCgroupRules.length === 0;
+  if (security.privileged || !plain) return 'manual';
+  const hosts = resources.devices.map(({ host }) => host);
+  if (!hosts.every((host) => chosen.withoutDevices?.includes(host) === true)) return { choice: `Which devices ${container.name} needs, only its owner knows.`, needs: parameter(context, 'withoutDevices', `[${hosts.join(', ')}]`) };
+  return { edits: resources.devices.map((device): SpecEdit => ({ op: 'remove', path: 'resources.devices', value: { ...device } })), uses: [fromPolicy('withoutDevices', hosts)] };
+}
+
+export function defaultCgroup(context: FixContext<null>): Fixing {
+  return context.chosen.defaultCgroup === undefined
+    ? { choice: 'Somebody chose this cgroup: approve of it (parameter cgroupParent), or take the container out of it.', needs: parameter(context, 'defaultCgroup', 'true') }
+    : { edits: [set('resources.cgroupParent', null)], uses: [fromPolicy('defaultCgroup', true)] };
+}
+
+const isWildcard = (ip: string): boolean => ['', '0.0.0.0', '::'].includes(ip);
+
+export function publishAddress(context: FixContext<null>): Fixing {
+  const { spec, chosen: { publishAddress: address }, container } = context;
+  if (spec.network.publishAll) return 'manual';
+  if (address === undefined) return { choice: `Where the clients of ${container.name} are, only its owner knows: 127.0.0.1 lets in this host only.`, needs: parameter(context, 'publishAddress', '127.0.0.1') };
+  return {
+    edits: spec.network.ports.filter(({ ip }) => isWildcard(ip)).map((port): SpecEdit => ({ op: 'replace', path: 'network.ports', value: { ...port }, by: { ...port, ip: address } })),
+    uses: [fromPolicy('publishAddress', address)],
+  };
+}
+
+export function ownNetwork(context: FixContext<null>): Fixing {
+  const { spec, chosen: { network }, container, facts } = context;
+  if (!['', 'default', 'bridge'].includes(spec.namespaces.network)) return 'manual';
+  if (network === undefined) return { choice: `Which containers ${container.name} has to reach, only its owner knows. On a network of its own it finds others there by name, and those on the default bridge no more.`, needs: parameter(context, 'network', 'NAME') };
+  if (valueOf(facts.networks)?.some(({ name }) => name === network) !== true) return { guard: `There is no network ${network}.`, needs: `docker network create ${network}` };
+  return { edits: [set('namespaces.network', network)], uses: [fromPolicy('network', network)] };
+}

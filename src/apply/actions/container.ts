@@ -1,0 +1,295 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { at, flag, list, number, object, text } from '../../collect/json.ts';
+import { differences } from '../../container/differences.ts';
+import { parseInspect } from '../../container/from-inspect.ts';
+import { keptName, replacementName } from '../../container/kept.ts';
+import { updateBody } from '../../container/live.ts';
+import { applySpecEdits, fieldAt } from '../../container/spec-edit.ts';
+import { toCreateOptions } from '../../container/to-create.ts';
+import type { HealthBaseline } from '../../health.ts';
+import { HostError } from '../../host/port.ts';
+import type { Action, ContainerSpec, JsonObject, SpecEdit } from '../../model.ts';
+import type { Executor } from '../actions.ts';
+import type { Session } from '../session.ts';
+
+type Of<K extends Action['kind']> = Extract<Action, { kind: K }>;
+interface About {
+  readonly container: string;
+  readonly name: string;
+}
+
+const nameOf = (raw: JsonObject): string => text(raw['Name']).replace(/^\//, '');
+const isRunning = (raw: JsonObject): boolean => flag(at(raw, 'State', 'Running'));
+
+/** The container as it is. It may have been removed, renamed or recreated since it was looked at. */
+async function original({ container, name }: About, { engine }: Session): Promise<JsonObject> {
+  const raw = await engine.inspectContainer(container);
+  if (raw === null) throw new HostError(`The container ${name} is gone. Plan again.`);
+  return raw;
+}
+
+function specOf(raw: JsonObject, apiVersion: string): ContainerSpec {
+  const { spec, unmodelled } = parseInspect(raw, { apiVersion });
+  if (unmodelled.length > 0) throw new HostError(`The container ${nameOf(raw)} has settings that harden cannot carry over: ${unmodelled.join(', ')}.`);
+  if (spec.status !== 'present') throw new HostError(`The container ${nameOf(raw)} cannot be understood.`);
+  return spec.value;
+}
+
+/** The container that was created to take another's place, under either of the names that it can have; null when there is none. */
+async function replacementOf({ container, name }: About, { engine }: Session): Promise<JsonObject | null> {
+  const waiting = await engine.inspectContainer(replacementName(container));
+  if (waiting !== null) return waiting;
+  const named = await engine.inspectContainer(name);
+  return named === null || text(named['Id']) === container ? null : named;
+}
+
+const fieldsOf = (spec: ContainerSpec, edits: readonly SpecEdit[]): JsonObject => Object.fromEntries(edits.map(({ path }) => [path, fieldAt(spec, path)]));
+
+/** The engine answers 200 to what it cannot do. */
+function requireFields(name: string, wanted: ContainerSpec, now: ContainerSpec, edits: readonly SpecEdit[]): void {
+  const missing = edits.map(({ path }) => path).filter((path) => !isDeepStrictEqual(fieldAt(wanted, path), fieldAt(now, path)));
+  if (missing.length > 0) throw new HostError(`The engine took the change of ${name}, and did not make it: ${[...new Set(missing)].join(', ')}.`);
+}
+
+export const updateContainer: Executor<Of<'updateContainer'>> = {
+  async before(action, session) {
+    const apiVersion = await session.engine.apiVersion();
+    return { fields: fieldsOf(specOf(await original(action, session), apiVersion), action.edits) };
+  },
+  async perform(action, _before, session) {
+    const apiVersion = await session.engine.apiVersion();
+    const wanted = applySpecEdits(specOf(await original(action, session), apiVersion), action.edits);
+    await session.engine.updateContainer(action.container, updateBody(wanted, action.edits, 0));
+    requireFields(action.name, wanted, specOf(await original(action, session), apiVersion), action.edits);
+  },
+  async undo(action, { fields }, session) {
+    const { engine } = session;
+    const apiVersion = await engine.apiVersion();
+    const now = specOf(await original(action, session), apiVersion);
+    const back = action.edits.filter(({ path }) => !isDeepStrictEqual(fieldAt(now, path), object(fields)[path] ?? null))
+      .map(({ path }): SpecEdit => ({ op: 'set', path: path as Extract<SpecEdit, { op: 'set' }>['path'], value: object(fields)[path] ?? null }));
+    if (back.length > 0) await engine.updateContainer(action.container, updateBody(applySpecEdits(now, back), back, await engine.memoryBytes()));
+  },
+  async touched(action, { fields }, session) {
+    const raw = await session.engine.inspectContainer(action.container);
+    if (raw === null) return `The container ${action.name} was removed since`;
+    const now = specOf(raw, await session.engine.apiVersion());
+    const planned = applySpecEdits(now, action.edits);
+    const other = action.edits.filter(({ path }) => ![fieldAt(planned, path), object(fields)[path] ?? null].some((value) => isDeepStrictEqual(value, fieldAt(now, path))));
+    return other.length === 0 ? null : `The container ${action.name} was changed since (${other.map(({ path }) => path).join(', ')})`;
+  },
+};
+
+/** What GET /containers/ID/json may show otherwise after an edit of a field: paths as `differences` gives them, with all below. */
+const SHOWN_IN: Readonly<Record<SpecEdit['path'], readonly string[]>> = {
+  'image.reference': ['Image', 'Config.Image'],
+  user: ['Config.User'],
+  restart: ['HostConfig.RestartPolicy'],
+  healthcheck: ['Config.Healthcheck'],
+  log: ['HostConfig.LogConfig'],
+  init: ['HostConfig.Init'],
+  // The engine derives the limit of memory and swap from that of memory.
+  'resources.memory': ['HostConfig.Memory', 'HostConfig.MemorySwap'],
+  'resources.memorySwap': ['HostConfig.MemorySwap'],
+  'resources.cpuShares': ['HostConfig.CpuShares'],
+  'resources.nanoCpus': ['HostConfig.NanoCpus'],
+  'resources.pidsLimit': ['HostConfig.PidsLimit'],
+  'resources.cgroupParent': ['HostConfig.CgroupParent'],
+  'resources.ulimits': ['HostConfig.Ulimits'],
+  'resources.devices': ['HostConfig.Devices'],
+  'security.privileged': ['HostConfig.Privileged', 'HostConfig.SecurityOpt', 'HostConfig.MaskedPaths', 'HostConfig.ReadonlyPaths'],
+  'security.readonlyRootfs': ['HostConfig.ReadonlyRootfs'],
+  'security.noNewPrivileges': ['HostConfig.SecurityOpt'],
+  'security.seccomp': ['HostConfig.SecurityOpt'],
+  'security.apparmor': ['HostConfig.SecurityOpt'],
+  'security.labels': ['HostConfig.SecurityOpt'],
+  'security.other': ['HostConfig.SecurityOpt'],
+  'security.capAdd': ['HostConfig.CapAdd'],
+  'security.capDrop': ['HostConfig.CapDrop'],
+  'namespaces.network': ['HostConfig.NetworkMode', 'Networks', 'Config.Hostname', 'Config.MacAddress'],
+  // The daemon adds label=disable where another's processes or memory are shared.
+  'namespaces.pid': ['HostConfig.PidMode', 'HostConfig.SecurityOpt'],
+  'namespaces.ipc': ['HostConfig.IpcMode', 'HostConfig.SecurityOpt'],
+  'namespaces.uts': ['HostConfig.UTSMode', 'Config.Hostname'],
+  'namespaces.userns': ['HostConfig.UsernsMode'],
+  'namespaces.cgroup': ['HostConfig.CgroupnsMode'],
+  'network.ports': ['HostConfig.PortBindings', 'Config.ExposedPorts'],
+  mounts: ['HostConfig.Binds', 'HostConfig.Mounts', 'HostConfig.Tmpfs', 'Mounts'],
+};
+
+const isBelow = (path: string, root: string): boolean => path === root || path.startsWith(`${root}.`) || path.startsWith(`${root}[`);
+
+/** The replacement differs from the original in what the edits say, and in nothing else. */
+function requireSame(name: string, before: JsonObject, after: JsonObject, edits: readonly SpecEdit[], apiVersion: string): void {
+  const allowed = edits.flatMap(({ path }) => SHOWN_IN[path]);
+  const other = differences(before, after, apiVersion).filter((path) => !allowed.some((root) => isBelow(path, root)));
+  if (other.length > 0) throw new HostError(`The replacement of ${name} would differ in more than what was asked for: ${other.join(', ')}. Please report it.`);
+}
+
+export const createReplacement: Executor<Of<'createReplacement'>> = {
+  async before(action, session) {
+    const { engine } = session;
+    const { container, name } = action;
+    if (nameOf(await original(action, session)) !== name) throw new HostError(`The container ${name} has another name now. Plan again.`);
+    for (const taken of [replacementName(container), keptName(container)]) {
+      if (await engine.inspectContainer(taken) !== null) throw new HostError(`There is a container ${taken} already, which an earlier run left. Look at it, then remove it: docker rm ${taken}.`);
+    }
+    return {};
+  },
+  async perform(action, _before, session) {
+    const { engine } = session;
+    const { container, name, edits } = action;
+    const apiVersion = await engine.apiVersion();
+    const raw = await original(action, session);
+    const now = specOf(raw, apiVersion);
+    const wanted = applySpecEdits(now, edits);
+    const image = await engine.imageId(wanted.image.reference);
+    if (!edits.some(({ path }) => path === 'image.reference') && image !== now.image.id) {
+      throw new HostError(`${now.image.reference} is no longer the image that ${name} was made of: a new container would run another program. Pull or tag the old image, or recreate the container with the new one.`);
+    }
+    const id = await engine.createContainer(toCreateOptions({ ...wanted, name: replacementName(container) }, apiVersion));
+    const made = await engine.inspectContainer(id);
+    if (made === null) throw new HostError(`The replacement of ${name} vanished.`);
+    requireFields(name, wanted, specOf(made, apiVersion), edits);
+    requireSame(name, raw, made, edits, apiVersion);
+  },
+  async undo(action, _before, { engine }) {
+    const made = await engine.inspectContainer(replacementName(action.container));
+    if (made === null) return;
+    const id = text(made['Id']);
+    await engine.stopContainer(id);
+    await engine.removeContainer(id);
+  },
+  touched: () => Promise.resolve(null),
+};
+
+export const retireContainer: Executor<Of<'retireContainer'>> = {
+  async before(action, session) {
+    return { restart: object(at(await original(action, session), 'HostConfig', 'RestartPolicy')) };
+  },
+  async perform({ container }, _before, { engine }) {
+    await engine.updateContainer(container, { RestartPolicy: { Name: 'no', MaximumRetryCount: 0 } });
+    if (text(at(await engine.inspectContainer(container), 'HostConfig', 'RestartPolicy', 'Name')) !== 'no') throw new HostError('The engine did not change the restart policy.');
+  },
+  async undo({ container }, { restart }, { engine }) {
+    const policy = object(restart);
+    const now = await engine.inspectContainer(container);
+    if (now === null || text(at(now, 'HostConfig', 'RestartPolicy', 'Name')) === text(policy['Name'])) return;
+    await engine.updateContainer(container, { RestartPolicy: policy });
+  },
+  touched: () => Promise.resolve(null),
+};
+
+export const stopContainer: Executor<Of<'stopContainer'>> = {
+  async before(action, session) {
+    return { running: isRunning(await original(action, session)) };
+  },
+  perform: ({ container }, _before, { engine }) => engine.stopContainer(container),
+  async undo({ container }, { running }, { engine }) {
+    if (running === true) await engine.startContainer(container);
+  },
+  touched: () => Promise.resolve(null),
+};
+
+async function requireReplacement(action: About, session: Session): Promise<JsonObject> {
+  const replacement = await replacementOf(action, session);
+  if (replacement === null) throw new HostError(`The replacement of ${action.name} is gone.`);
+  return replacement;
+}
+
+export const swapContainers: Executor<Of<'swapContainers'>> = {
+  async before(action, session) {
+    return { replacement: text((await requireReplacement(action, session))['Id']) };
+  },
+  async perform({ container, name }, { replacement }, { engine }) {
+    await engine.renameContainer(container, keptName(container));
+    await engine.renameContainer(text(replacement), name);
+  },
+  async undo({ container, name }, { replacement }, { engine }) {
+    const made = await engine.inspectContainer(text(replacement));
+    if (made !== null && nameOf(made) === name) await engine.renameContainer(text(replacement), replacementName(container));
+    const kept = await engine.inspectContainer(container);
+    if (kept === null) throw new HostError(`The container that was replaced, ${keptName(container)}, is gone.`);
+    if (nameOf(kept) !== name) await engine.renameContainer(container, name);
+  },
+  async touched({ container, name }, { replacement }, { engine }) {
+    if (await engine.inspectContainer(container) === null) return `The container that ${name} took the place of was removed since`;
+    const named = await engine.inspectContainer(name);
+    const ours = named === null || [container, text(replacement)].includes(text(named['Id']));
+    return ours ? null : `The container ${name} was created anew since`;
+  },
+};
+
+const POLL_MS = 500;
+/** No health check is waited for longer than that. */
+const MAX_HEALTH_SECONDS = 600;
+const NS = 1e9;
+
+/** Until when a health check must have passed: as the engine would give up, with some time to spare. Defaults as in `docker run --help`. */
+function healthSeconds(raw: JsonObject): number {
+  const check = at(raw, 'Config', 'Healthcheck');
+  const seconds = (field: string, otherwise: number): number => (number(at(check, field)) || otherwise * NS) / NS;
+  const retries = number(at(check, 'Retries')) || 3;
+  return Math.min(MAX_HEALTH_SECONDS, seconds('StartPeriod', 0) + (retries + 1) * (seconds('Interval', 30) + seconds('Timeout', 30)));
+}
+
+/** Why a container that was started is not well, as a sentence; null when it is; undefined while its health check has not decided. */
+function trouble(raw: JsonObject, startedAt: string): string | null | undefined {
+  const state = at(raw, 'State');
+  if (!flag(at(state, 'Running')) || flag(at(state, 'Restarting'))) {
+    const killed = flag(at(state, 'OOMKilled')) ? ', killed for want of memory' : '';
+    return `it ended with exit code ${number(at(state, 'ExitCode'))}${killed}; \`docker logs\` of it says more`;
+  }
+  if (text(at(state, 'StartedAt')) !== startedAt || number(raw['RestartCount']) > 0) return 'it restarted by itself';
+  const health = text(at(state, 'Health', 'Status'));
+  if (health === 'unhealthy') return `its health check fails: ${text(at(list(at(state, 'Health', 'Log')).at(-1), 'ExitCode')) || 'see docker inspect'}`;
+  return health === 'starting' ? undefined : null;
+}
+
+/** Ports that answered before, as far as the replacement still publishes them there. */
+function portsToAnswer({ name }: About, raw: JsonObject, baseline: HealthBaseline): HealthBaseline['ports'] {
+  const published = Object.values(object(at(raw, 'NetworkSettings', 'Ports'))).flatMap((bindings) => list(bindings))
+    .map((binding) => ({ ip: text(at(binding, 'HostIp')), port: Number(text(at(binding, 'HostPort'))) }));
+  return baseline.ports.filter(({ container, host, port }) => container === name
+    && published.some((binding) => binding.port === port && (['', '0.0.0.0', '::', host].includes(binding.ip))));
+}
+
+async function watch(action: Of<'startReplacement'>, id: string, session: Session, baseline: HealthBaseline): Promise<void> {
+  const { engine, writer } = session;
+  const first = await engine.inspectContainer(id);
+  const startedAt = text(at(first, 'State', 'StartedAt'));
+  const start = performance.now();
+  const enough = start + action.watchSeconds * 1000;
+  const atLast = Math.max(enough, start + (first === null ? 0 : healthSeconds(first) * 1000));
+  for (;;) {
+    const raw = await engine.inspectContainer(id);
+    const problem = raw === null ? 'it is gone' : trouble(raw, startedAt);
+    if (typeof problem === 'string') throw new HostError(`The new container ${action.name} does not do: ${problem}.`);
+    const silent = raw === null || problem === undefined ? [] : (await Promise.all(portsToAnswer(action, raw, baseline).map(async (port) =>
+      ({ port, answers: await writer.answers(port.host, port.port) })))).filter(({ answers }) => !answers);
+    if (problem === null && silent.length === 0 && performance.now() >= enough) return;
+    // A program may take its time before it listens; one with a health check says itself when it does.
+    if (performance.now() >= Math.max(atLast, enough + LISTEN_MS)) {
+      const [port] = silent;
+      throw new HostError(`The new container ${action.name} does not do: ${port === undefined ? 'its health check has not passed' : `port ${port.port.port} does not answer at ${port.port.host} any more`}.`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+const LISTEN_MS = 60_000;
+
+export const startReplacement: Executor<Of<'startReplacement'>> = {
+  async before(action, session) {
+    return { replacement: text((await requireReplacement(action, session))['Id']) };
+  },
+  async perform(action, { replacement }, session, baseline) {
+    await session.engine.startContainer(text(replacement));
+    await watch(action, text(replacement), session, baseline);
+  },
+  async undo(_action, { replacement }, { engine }) {
+    if (await engine.inspectContainer(text(replacement)) !== null) await engine.stopContainer(text(replacement));
+  },
+  touched: () => Promise.resolve(null),
+};
