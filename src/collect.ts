@@ -4,6 +4,7 @@ import { configFlag, containerdFlag, describeDaemon, otherSockets, parseProperti
 import {
   parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
 } from './collect/engine-api.ts';
+import { withEvidence } from './collect/evidence.ts';
 import { readAccessLists, readAccounts, readHost } from './collect/host.ts';
 import { parseExecHistory, parseExecs, parseTop, readLive } from './collect/live.ts';
 import { CONTAINERD_SOCKETS, DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
@@ -36,6 +37,8 @@ export interface CollectOptions {
   readonly progress?: (message: string) => void;
   /** Look inside the file systems of images. */
   readonly deep?: boolean;
+  /** Also measure what containers use and have written. */
+  readonly evidence?: boolean;
 }
 
 interface EngineAnswers {
@@ -64,7 +67,7 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
   const engine = await connectEngine({ dockerHost: options.dockerHost, env: options.env ?? process.env });
   try {
     options.progress?.(`reading ${engine.endpoint.url} (${engine.endpoint.source})`);
-    const facts = await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
+    const facts = await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', options.evidence === true, (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
     if (options.deep !== true) return facts;
     const { withFilesystems } = await import('./image/look-inside.ts');
     return await withFilesystems(engine, facts, options.progress ?? (() => undefined));
@@ -73,7 +76,7 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
   }
 }
 
-async function collectFrom(engine: Engine, reader: HostReader, stateDir: string, contentTrust: string | undefined): Promise<Facts> {
+async function collectFrom(engine: Engine, reader: HostReader, stateDir: string, evidence: boolean, contentTrust: string | undefined): Promise<Facts> {
   const { endpoint } = engine;
   const first = new Round();
   const owner = endpoint.socketPath === null ? undefined : first.need({ kind: 'socketOwner', path: endpoint.socketPath });
@@ -88,6 +91,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   const logins = textsOf(first, LOGIN_FILES);
   const [answers] = await Promise.all([readEngine(engine, reader), first.read(reader)]);
 
+  const measured = evidence ? await engine.evidence((valueOf(answers.containers) ?? []).map(({ id }) => id)) : null;
   const served = await proveLocal(endpoint, owner?.(), reader);
   const facts = {
     schemaVersion: 1, tool: TOOL, collectedAt: new Date().toISOString(),
@@ -98,7 +102,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     swarm: mapObserved(answers.swarm, parseSwarm),
   } as const;
   const machine = mapObserved(answers.info, parseEngineHost);
-  const containers = parseContainers(answers);
+  const containers = measured === null ? parseContainers(answers) : mapObserved(parseContainers(answers), (found) => withEvidence(found, measured));
   if (served.status !== 'present') {
     const found = { ...facts, containers: await withTop(engine, containers), execHistory: execHistory(answers.events, facts.engine, null) };
     return withoutHost(found, machine, files.paths(), whyNotLocal(endpoint, served), host(0).euid);

@@ -60,6 +60,7 @@ const containerParameters = z.strictObject({
   log: z.strictObject({ maxSize: line.regex(/^\d+[kmg]$/, 'must be a size as in 50m'), maxFile: z.int().min(1) }).exactOptional(),
   defaultCgroup: z.literal(true).exactOptional(),
   writableLayer: z.literal('save').exactOptional(),
+  detached: z.literal(true).exactOptional(),
   watchSeconds: z.int().min(1).max(3600).exactOptional(),
 }) satisfies z.ZodType<ContainerParameters>;
 

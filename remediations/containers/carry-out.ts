@@ -58,8 +58,10 @@ function recreateObstacle(container: ContainerFacts, spec: ContainerSpec, facts:
   const { name, unmodelled, runtime } = container;
   if (unmodelled.length > 0) return defer('unsupported', `${name} has settings that harden cannot carry over to a new container: ${listNames(unmodelled)}.`, 'recreate it by hand');
   if (spec.autoRemove) return guard(`${name} was started with --rm: it is gone as soon as it stops, with what it wrote.`, 'start it anew with the options of this finding');
-  if (spec.openStdin || valueOf(runtime)?.applied?.attached === true) {
-    return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`, 'start it anew with the options of this finding');
+  const { state, applied } = valueOf(runtime) ?? {};
+  if (state === 'running' && (spec.openStdin || applied?.attached === true) && parametersFor(name, policy).detached !== true) {
+    return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`,
+      `where nobody is: containers: { "${name}": { detached: true } }`);
   }
   const image = spec.image.id;
   const stands = (valueOf(facts.images) ?? []).find(({ tags }) => tags.some((tag) => normalReference(tag) === normalReference(spec.image.reference)));

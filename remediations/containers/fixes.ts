@@ -19,16 +19,15 @@ const LEAST_PIDS = 2048;
 const PIDS_STEP = 256;
 
 /** max(2048, 4 × what runs now), in steps that do not change with every look. */
-export function pidsLimit({ container: { evidence }, chosen }: FixContext<null>): Fixing {
+export function pidsLimit({ container: { id, evidence }, chosen, policy }: FixContext<null>): Fixing {
   if (chosen.pidsLimit !== undefined) return { edits: [set('resources.pidsLimit', chosen.pidsLimit)], uses: [fromPolicy('pidsLimit', chosen.pidsLimit)] };
+  const recorded = policy.recorded?.find(({ check, target, name }) => check === 'container.pids-limit' && target.id === id && name === 'container.pidsLimit');
   const now = valueOf(evidence?.pids ?? { status: 'absent' }) ?? 0;
-  const limit = Math.max(LEAST_PIDS, roundUp(4 * now, PIDS_STEP));
+  // A recorded value comes from a file: it can never be less than what is safe without one.
+  const limit = Math.max(LEAST_PIDS, typeof recorded?.value === 'number' ? recorded.value : roundUp(4 * now, PIDS_STEP));
   return {
     edits: [set('resources.pidsLimit', limit)],
-    uses: [{
-      name: 'container.pidsLimit', value: limit, source: limit > LEAST_PIDS ? 'evidence' : 'default',
-      evidence: limit > LEAST_PIDS ? 'four times the processes that were seen' : `at least ${LEAST_PIDS}, and more than four times the processes that were seen`,
-    }],
+    uses: [{ name: 'container.pidsLimit', value: limit, source: 'evidence', evidence: recorded?.evidence ?? `${now} processes and threads were seen; at least ${LEAST_PIDS}` }],
   };
 }
 

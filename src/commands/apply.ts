@@ -21,7 +21,7 @@ import { look, readFacts, warnOfWaivers } from './look.ts';
 import { requireTargets } from '../targets.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 import type { PlanChoice } from './planning.ts';
-import { lowered, planFor, policyOf } from './planning.ts';
+import { lowered, measuredIn, planFor, policyOf } from './planning.ts';
 import type { SessionOptions } from './session.ts';
 import { openSession, requirePower } from './session.ts';
 
@@ -53,7 +53,9 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   const session = { ...opened, collect: async () => ({ ...await opened.collect(), ...(facts.vulnerabilities !== undefined && { vulnerabilities: facts.vulnerabilities }) }) };
   session.holdSignals();
   try {
-    const result = await applyPlan(planDocument(agreed.planned.plan), session, (now) => planFor(agreed.choice, now, context));
+    const { plan } = agreed.planned;
+    const settled: PlanChoice = { ...agreed.choice, policy: { ...agreed.choice.policy, recorded: measuredIn(plan.inputs) } };
+    const result = await applyPlan(planDocument(plan), session, (now) => planFor(settled, now, context));
     const outcomeText = (form: Layout): string => renderOutcomes(
       result.outcomes, engineLine(planned.plan.host, planned.plan.benchmark, form), namer(agreed.planned.report), form, options.limit ?? null,
     );
@@ -86,7 +88,7 @@ interface Chosen {
 
 async function freshChoice(options: ApplyOptions, context: Context): Promise<Chosen> {
   const named = await readDockerfiles(options.dockerfile ?? [], context.cwd);
-  const { policy, selected, facts } = await look(options, options, context);
+  const { policy, selected, facts } = await look({ ...options, evidence: true }, options, context);
   return { choice: { policy, selected, picks: null, restartCommand: options.restartCommand, dockerfiles: matchDockerfiles(named, facts) }, facts };
 }
 
@@ -100,7 +102,7 @@ async function savedChoice(path: string, options: ApplyOptions, context: Context
   const own = policyOf(plan, today);
   const policy = lowered(own, options);
   const choice = { policy: own, selected: selectChecks(checks, own).selected, picks: plan.inputs.picks, restartCommand: options.restartCommand };
-  const facts = await readFacts(options, context);
+  const facts = await readFacts({ ...options, evidence: true }, context);
   requirePower(facts, context);
   requireTargets(own.targets, facts);
   refuseStale(plan, planFor(choice, facts, context).plan);

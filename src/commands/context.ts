@@ -30,6 +30,8 @@ export interface WhereOptions {
   readonly vulnerabilities?: readonly string[];
   /** Look inside the file systems of images. */
   readonly deep?: boolean;
+  /** Also measure what containers use and have written: for a plan, not for a verdict. */
+  readonly evidence?: boolean;
 }
 
 /** In which form results are printed, and where to. */

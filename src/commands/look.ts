@@ -55,7 +55,7 @@ async function readHost(where: WhereOptions, context: Context): Promise<Facts> {
     if (deep === true) throw new UsageError('--deep looks inside the images of an engine, and --facts reads a snapshot\nGive --deep to the `harden collect` that makes it.');
     return loadSnapshot(snapshot);
   }
-  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), progress: (text) => context.progress(text) });
+  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), evidence: where.evidence === true, stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), progress: (text) => context.progress(text) });
   const { version, endpoint } = facts.engine;
   if (version.status !== 'present') {
     const reason = version.status === 'absent' ? 'nothing answers there' : version.reason;

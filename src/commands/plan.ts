@@ -20,7 +20,7 @@ export interface PlanOptions extends WhereOptions, PolicyFlags, OutputOptions {
 export async function plan({ output, ...options }: PlanOptions, context: Context): Promise<ExitCode> {
   const wanted = destinations(['text', 'json'], options);
   const named = await readDockerfiles(options.dockerfile ?? [], context.cwd);
-  const { policy, selected, facts } = await look(options, options, context);
+  const { policy, selected, facts } = await look({ ...options, evidence: true }, options, context);
   const dockerfiles = matchDockerfiles(named, facts);
   const planned = planFor({ policy, selected, picks: null, restartCommand: options.restartCommand, dockerfiles }, facts, context);
   warnOfWaivers(policy, planned.findings, context);

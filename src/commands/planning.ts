@@ -35,9 +35,13 @@ export function policyOf({ benchmark, inputs }: PlanDocument, today: Policy): Po
   return {
     benchmark, level: selection.level, include: selection.include, exclude: selection.exclude, targets: selection.targets, maxImpact, maxRisk,
     parameters: same ? today.parameters : policyParameters,
+    recorded: measuredIn(inputs),
     waivers: today.waivers,
   };
 }
+
+/** The values of a plan that were measured. */
+export const measuredIn = ({ parameters }: PlanDocument['inputs']): NonNullable<Policy['recorded']> => parameters.filter(({ source }) => source === 'evidence');
 
 /**
  * A saved plan keeps its own choices; flags may only lower its ceilings.

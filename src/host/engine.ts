@@ -9,7 +9,7 @@ import type Dockerode from 'dockerode';
 import { at, object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
-import { present, unreadable } from '../model.ts';
+import { mapObserved, present, unreadable } from '../model.ts';
 import type { EngineControl } from './engine-control.ts';
 import { createEngineControl } from './engine-control.ts';
 
@@ -63,6 +63,12 @@ export interface RawImage {
   readonly history: Observed<Json>;
 }
 
+/** What GET /containers/ID/changes and GET /containers/ID/stats answer about one container. */
+export interface RawEvidence {
+  readonly changes: Observed<Json>;
+  readonly stats: Observed<Json>;
+}
+
 /** What a manager answers to GET /swarm, /nodes and /services. */
 export interface RawSwarm {
   readonly swarm: JsonObject;
@@ -93,6 +99,8 @@ export interface Engine {
    * and as much space as the image. Whoever stops reading ends the transfer.
    */
   imageArchive(id: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** By id; those that vanish meanwhile are left out. */
+  evidence(ids: readonly string[]): Promise<ReadonlyMap<string, RawEvidence>>;
   networks(): Promise<Json>;
   volumes(): Promise<JsonObject>;
   /** Only a manager can answer. */
@@ -124,8 +132,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     return value;
   };
   const expectList = (value: Json): Json[] => {
-    // Go writes null for a list that nobody put anything into, and the client hands on as bytes what is no object.
-    if (value === null || (Buffer.isBuffer(value) && value.toString('utf8', 0, 8).trim() === 'null')) return [];
+    if (isNull(value)) return [];
     if (!Array.isArray(value)) throw notDocker(endpoint, 'the answer is no JSON list');
     return value;
   };
@@ -215,6 +222,11 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
         throw engineError(error, endpoint);
       }
     },
+    evidence: async (ids) => new Map((await mapConcurrently(ids, async (id) => {
+      const container = async (what: (found: Dockerode.Container) => Promise<unknown>): Promise<Observed<Json> | undefined> => observe(ask(async (docker) => what(docker.getContainer(id))));
+      const [changes, stats] = await Promise.all([container((found) => found.changes()), container((found) => found.stats({ stream: false, 'one-shot': true }))]);
+      return changes === undefined || stats === undefined ? [] : [[id, { changes: mapObserved(changes, listOf), stats }] as const];
+    })).flat()),
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
     volumes: async () => expectObject(await ask((docker) => docker.listVolumes())),
     swarm: async () => {
@@ -244,6 +256,10 @@ async function eventsOf(stream: NodeJS.ReadableStream, endpoint: Endpoint): Prom
     throw engineError(error, endpoint);
   }
 }
+
+/** Go writes null for a list that nobody put anything into, and the client hands on as bytes what is no object. */
+const isNull = (value: Json): boolean => value === null || (Buffer.isBuffer(value) && value.toString('utf8', 0, 8).trim() === 'null');
+const listOf = (value: Json): Json => isNull(value) ? [] : value;
 
 async function mapConcurrently<T, U>(items: readonly T[], f: (item: T) => Promise<U>): Promise<U[]> {
   const results: U[] = [];

@@ -1,4 +1,4 @@
-import type { Edition, Impact, Risk } from './base.ts';
+import type { Edition, Impact, Json, Risk, Target } from './base.ts';
 import type { FlawSeverity } from './facts.ts';
 
 /** What the owner of the host decided: harden.yaml with the command line over it. */
@@ -12,6 +12,8 @@ export interface Policy {
   readonly maxImpact: Impact;
   readonly maxRisk: Risk;
   readonly parameters: Parameters;
+  /** What an earlier look measured and a plan recorded: such values are taken from there, and never measured again. */
+  readonly recorded?: readonly { readonly check: string; readonly target: Target; readonly name: string; readonly value: Json; readonly evidence: string }[];
   readonly waivers: readonly Waiver[];
 }
 
@@ -145,6 +147,8 @@ export interface ContainerParameters {
   readonly defaultCgroup?: true;
   /** It may be recreated although its writable layer holds files: they are saved beside the backups, and not carried over. */
   readonly writableLayer?: 'save';
+  /** Nobody is attached to it, although it was started without -d. */
+  readonly detached?: true;
   /** Seconds for which a new container is watched after its start. */
   readonly watchSeconds?: number;
 }

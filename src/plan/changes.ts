@@ -220,5 +220,5 @@ export function buildChanges(planned: readonly PlannedEdit[], facts: Facts, poli
     if (isObjectEdit(edit)) objects.push({ ...item, edit });
     else files.push({ ...item, edit });
   }
-  return [...buildFileChanges(files, facts, policy), ...buildObjectChanges(objects, facts)];
+  return [...buildFileChanges(files, facts, policy), ...buildObjectChanges(objects, facts, policy)];
 }

@@ -1,21 +1,22 @@
 import { areLive } from '../container/live.ts';
+import { parametersFor } from '../container/parameters.ts';
 import { applySpecEdits, fieldAt } from '../container/spec-edit.ts';
 import { maskJson } from '../mask.ts';
-import type { Action, ContainerFacts, ContainerSpec, Facts, Json, ObjectChange, ObjectEdit, SpecEdit } from '../model.ts';
+import type { Action, ContainerFacts, ContainerSpec, Facts, Json, ObjectChange, ObjectEdit, Policy, SpecEdit } from '../model.ts';
 import { present, valueOf } from '../model.ts';
 import type { EditOf, PlannedEdit } from './planned.ts';
 import { mergedFrom, ofKind, sha256 } from './planned.ts';
 
-type Described = Pick<ObjectChange, 'kind' | 'target' | 'title' | 'actions' | 'diff'> & {
+type Described = Pick<ObjectChange, 'id' | 'kind' | 'target' | 'title' | 'actions' | 'diff'> & {
   /** What is there now, as far as the change depends on it. */
   readonly before: Json;
 };
 
-/** The id of the change that an edit ends in: edits with one id are one change. */
-function objectId(edit: ObjectEdit): string {
+/** What an edit is about: edits of one object are one change. */
+function objectOf(edit: ObjectEdit): string {
   switch (edit.kind) {
-    case 'removeGroupMember': return `group:${edit.group}`;
-    case 'changeContainer': return `container:${edit.container}`;
+    case 'removeGroupMember': return `group ${edit.group}`;
+    case 'changeContainer': return `container ${edit.container}`;
     case 'swarmCertificates': return 'swarm';
   }
 }
@@ -49,6 +50,7 @@ function groupMembers(edits: readonly EditOf<'removeGroupMember'>[], facts: Fact
   const gone = [...new Set(edits.map(({ user }) => user))].filter((user) => before.includes(user));
   if (gone.length === 0) return null;
   return {
+    id: `group:${group}`,
     kind: 'group-members',
     target: { kind: 'account', name: group, id: group },
     title: `Members of the group ${group}`,
@@ -63,6 +65,7 @@ function swarmSettings(edits: readonly EditOf<'swarmCertificates'>[], facts: Fac
   const before = valueOf(facts.swarm ?? present(undefined))?.nodeCertExpiry ?? null;
   if (wanted === undefined || before === wanted.nodeCertExpiry) return null;
   return {
+    id: 'swarm',
     kind: 'swarm-settings',
     target: { kind: 'swarm', name: 'swarm', id: 'swarm' },
     title: 'Settings of the swarm',
@@ -104,7 +107,7 @@ function specDiff(before: ContainerSpec, after: ContainerSpec, edits: readonly S
   }).join('');
 }
 
-function containerChange(edits: readonly EditOf<'changeContainer'>[], facts: Facts): Described | null {
+function containerChange(edits: readonly EditOf<'changeContainer'>[], facts: Facts, policy: Policy): Described | null {
   const container = valueOf(facts.containers)?.find(({ id }) => id === edits[0]?.container);
   const spec = container === undefined ? undefined : valueOf(container.spec);
   if (container === undefined || spec === undefined) return null;
@@ -114,31 +117,32 @@ function containerChange(edits: readonly EditOf<'changeContainer'>[], facts: Fac
   const { id, name } = container;
   const live = areLive(wishes);
   return {
+    id: `container:${name}`,
     kind: 'container',
     target: { kind: 'container', name, id },
     title: live ? 'Changed while it runs' : 'Created anew, the old one kept beside it',
-    actions: live ? [{ kind: 'updateContainer', container: id, name, edits: wishes }] : replaceActions(container, wishes, WATCH_SECONDS),
+    actions: live ? [{ kind: 'updateContainer', container: id, name, edits: wishes }] : replaceActions(container, wishes, parametersFor(name, policy).watchSeconds ?? WATCH_SECONDS),
     diff: specDiff(spec, after, wishes),
     before: { id, name, spec: sha256(JSON.stringify(spec)), state: valueOf(container.runtime)?.state ?? null },
   };
 }
 
-function describe(planned: readonly PlannedEdit[], kind: ObjectEdit['kind'], facts: Facts): Described | null {
+function describe(planned: readonly PlannedEdit[], kind: ObjectEdit['kind'], facts: Facts, policy: Policy): Described | null {
   switch (kind) {
     case 'removeGroupMember': return groupMembers(ofKind(planned, kind), facts);
-    case 'changeContainer': return containerChange(ofKind(planned, kind), facts);
+    case 'changeContainer': return containerChange(ofKind(planned, kind), facts, policy);
     case 'swarmCertificates': return swarmSettings(ofKind(planned, kind), facts);
   }
 }
 
 /** Merges the edits of each object into one change. An edit that changes nothing makes none. */
-export function buildObjectChanges(planned: readonly PlannedEdit<ObjectEdit & PlannedEdit['edit']>[], facts: Facts): ObjectChange[] {
+export function buildObjectChanges(planned: readonly PlannedEdit<ObjectEdit & PlannedEdit['edit']>[], facts: Facts, policy: Policy): ObjectChange[] {
   const groups = new Map<string, PlannedEdit<ObjectEdit & PlannedEdit['edit']>[]>();
-  for (const item of planned) groups.set(objectId(item.edit), [...groups.get(objectId(item.edit)) ?? [], item]);
-  return [...groups].flatMap(([id, items]): ObjectChange[] => {
-    const described = items[0] === undefined ? null : describe(items, items[0].edit.kind, facts);
+  for (const item of planned) groups.set(objectOf(item.edit), [...groups.get(objectOf(item.edit)) ?? [], item]);
+  return [...groups.values()].flatMap((items): ObjectChange[] => {
+    const described = items[0] === undefined ? null : describe(items, items[0].edit.kind, facts, policy);
     if (described === null) return [];
     const { before, ...change } = described;
-    return [{ id, ...change, ...mergedFrom(items), fingerprint: sha256(JSON.stringify({ id, before, actions: change.actions })) }];
+    return [{ ...change, ...mergedFrom(items), fingerprint: sha256(JSON.stringify({ id: change.id, before, actions: change.actions })) }];
   });
 }
