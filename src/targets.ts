@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import { messageOf, UsageError } from './errors.ts';
+import { globMatches } from './glob.ts';
 import type { ContainerFacts, Facts, ImageFacts, Owner, Target, TargetSelection } from './model.ts';
 import { valueOf } from './model.ts';
 
@@ -20,25 +21,6 @@ type Pattern = (name: string) => boolean;
 
 /** Nobody writes a longer one for names of at most 255 characters. */
 const MAX_PATTERN = 1000;
-
-/** `*` stands for anything, `?` for one character, the rest for itself. Takes at most |glob| × |text| steps. */
-export function globMatches(glob: string, text: string): boolean {
-  const [pattern, characters] = [Array.from(glob), Array.from(text)];
-  let [at, star, resume] = [0, -1, 0];
-  for (let index = 0; index < characters.length;) {
-    if (pattern[at] === '*') {
-      [star, resume] = [at, index];
-      at += 1;
-    } else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === characters[index])) {
-      at += 1;
-      index += 1;
-    } else if (star !== -1) {
-      resume += 1;
-      [at, index] = [star + 1, resume];
-    } else return false;
-  }
-  return pattern.slice(at).every((character) => character === '*');
-}
 
 /**
  * A term for names: a glob over the whole name, or `/expression/` that is searched for in it. Names are written by whoever makes containers and

@@ -14,7 +14,7 @@ const caseSchema = z.strictObject({
     target: z.string(), outcome: z.enum(OUTCOMES), message: z.string().optional(), pending: z.string().optional(),
   })).min(1),
   edits: z.array(z.record(z.string(), z.json())).min(1).optional(),
-  defer: z.enum(DEFER_REASONS).optional(),
+  defer: z.union([z.enum(DEFER_REASONS), z.array(z.enum(DEFER_REASONS)).min(2)]).optional(),
   explanation: z.string().optional(),
 });
 export type CaseSpec = z.infer<typeof caseSchema>;

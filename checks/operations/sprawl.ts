@@ -1,3 +1,4 @@
+import { isKept } from '../../src/container/kept.ts';
 import type { Check, ContainerRuntime, Facts, Observed, Target } from '../../src/model.ts';
 import { present, unreadable, valueOf } from '../../src/model.ts';
 import { ageInDays } from '../age.ts';
@@ -66,7 +67,7 @@ export const containerSprawl: Check<null> = {
   id: 'operations.container-sprawl',
   title: 'Stopped containers are cleaned up',
   rationale: 'A stopped container keeps its files, with whatever secrets are in them, and is started again by mistake sooner or later.',
-  evidence: 'GET /containers/ID/json State.Status, State.FinishedAt, Created; policy parameter '
+  evidence: 'GET /containers/ID/json State.Status, State.FinishedAt, Created, of all but those that harden keeps for an undo (harden gc removes them); policy parameter '
     + `operations.stoppedContainerDays (${DEFAULT_DAYS} where nothing is said)`,
   passes: 'No container has been stopped for longer than allowed.',
   section: 'operations',
@@ -79,7 +80,7 @@ export const containerSprawl: Check<null> = {
       return [unknown(CONTAINERS, facts.containers.status === 'unreadable' ? facts.containers.reason : 'The containers of the engine are not known')];
     }
     if (facts.containers.value.length === 0) return [na(CONTAINERS, 'The engine has no containers')];
-    const verdicts = facts.containers.value.flatMap(({ id, name, runtime }) => {
+    const verdicts = facts.containers.value.filter((container) => !isKept(container)).flatMap(({ id, name, runtime }) => {
       const target: Target = { kind: 'container', name, id };
       const now = valueOf(runtime);
       if (now === undefined) return [unknown(target, runtime.status === 'unreadable' ? runtime.reason : 'The state of the container is not known')];

@@ -1,13 +1,42 @@
 import { applySpecEdits } from '../container/spec-edit.ts';
-import type { Action, ContainerFacts, Facts, ObjectChange } from '../model.ts';
-import { mapObserved } from '../model.ts';
+import type { Action, ContainerFacts, ContainerRuntime, ContainerSpec, Facts, ObjectChange } from '../model.ts';
+import { mapObserved, present, valueOf } from '../model.ts';
 
 const withContainer = (facts: Facts, id: string, change: (container: ContainerFacts) => ContainerFacts): Facts => ({
   ...facts, containers: mapObserved(facts.containers, (containers) => containers.map((container) => container.id === id ? change(container) : container)),
 });
 
-/** A container that was just started: what the engine applies follows what was asked for, and nobody is in it. */
-const restarted = (container: ContainerFacts): ContainerFacts => container;
+/** The ports that a start publishes, as the engine reports them: on every address where none was chosen. */
+const publishedBy = ({ network }: ContainerSpec): ContainerRuntime['ports'] => network.ports.flatMap(({ ip, hostPort, containerPort, protocol }) =>
+  hostPort.includes('-') ? [] : [{ ip: ip === '' ? '0.0.0.0' : ip, hostPort: Number(hostPort), containerPort, protocol }]);
+
+const networksOf = ({ namespaces: { network }, network: { attachments } }: ContainerSpec): readonly string[] => {
+  if (network === 'host' || network === 'none' || network.startsWith('container:')) return [];
+  return [...new Set([network === '' || network === 'default' ? 'bridge' : network, ...Object.keys(attachments)])];
+};
+
+/**
+ * A container that was just started as it is configured: what the kernel holds it to follows from that, nobody is in it, and its health
+ * check has passed, since the run watches for that.
+ */
+function restarted({ inForce, processes, execs, ...container }: ContainerFacts): ContainerFacts {
+  const spec = valueOf(container.spec);
+  if (spec === undefined) return container;
+  const mounted = new Set(spec.mounts.map(({ target }) => target));
+  return {
+    ...container,
+    execs: present([]),
+    runtime: mapObserved(container.runtime, ({ applied, ...runtime }) => ({
+      ...runtime,
+      ports: publishedBy(spec),
+      networks: networksOf(spec).map((name) => runtime.networks.find((network) => network.name === name) ?? { name, networkId: '', ip: '', ip6: '' }),
+      health: spec.healthcheck === null || spec.healthcheck.test[0] === 'NONE' ? 'none' : 'healthy',
+      ...(applied === undefined ? {} : {
+        applied: { ...applied, openExecs: 0, mounts: spec.volumesFrom.length > 0 ? applied.mounts : applied.mounts.filter(({ target }) => mounted.has(target)) },
+      }),
+    })),
+  };
+}
 
 function afterAction(facts: Facts, action: Action): Facts {
   switch (action.kind) {
