@@ -5,12 +5,12 @@ import type { Healthcheck, Json, MountSpec, ParameterUse, SettablePath, SpecEdit
 import { valueOf } from '../../src/model.ts';
 import type { FixContext, Fixing } from './steps.ts';
 
-export const set = (path: SettablePath, value: Json): SpecEdit => ({ op: 'set', path, value });
+const set = (path: SettablePath, value: Json): SpecEdit => ({ op: 'set', path, value });
 
 /** What a choice needs, as it is written in harden.yaml for this container, or for all. */
-export const parameter = ({ container }: FixContext<unknown>, key: string, value: string): string => `containers: { "${container.name}": { ${key}: ${value} } }`;
+const parameter = ({ container }: FixContext<unknown>, key: string, value: string): string => `containers: { "${container.name}": { ${key}: ${value} } }`;
 
-export const fromPolicy = (key: string, value: Json): ParameterUse => ({ name: `container.${key}`, value, source: 'policy', evidence: 'harden.yaml or --set' });
+const fromPolicy = (key: string, value: Json): ParameterUse => ({ name: `container.${key}`, value, source: 'policy', evidence: 'harden.yaml or --set' });
 
 const MIB = 1024 ** 2;
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;

@@ -20,7 +20,8 @@ const DEFAULT_SHARES = 1024;
 export function updateBody(spec: ContainerSpec, edits: readonly SpecEdit[], memoryBytes: number): JsonObject {
   const { resources, restart } = spec;
   const body: JsonObject = {};
-  for (const { path } of edits) {
+  const paths: readonly string[] = edits.map(({ path }) => path);
+  for (const path of paths) {
     switch (path) {
       case 'resources.memory': case 'resources.memorySwap':
         body['Memory'] = resources.memory ?? memoryBytes;

@@ -3,6 +3,7 @@ import type Dockerode from 'dockerode';
 import type { Json, JsonObject } from '../model.ts';
 import { at, flag, number, object, text } from '../collect/json.ts';
 import type { CreateOptions } from '../container/to-create.ts';
+import { messageOf } from '../errors.ts';
 import { HostError } from './port.ts';
 
 /** What changes an engine. Only `apply` holds one. Each call throws EngineError with the engine's own words. */
@@ -81,11 +82,11 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
       const seconds = at(await inspectContainer(id), 'Config', 'StopTimeout');
       const deadline = performance.now() + (typeof seconds === 'number' && seconds >= 0 ? seconds : DEFAULT_STOP_SECONDS) * 1000 + STOP_MARGIN_MS;
       // One whose time to stop is longer than an answer may take goes on stopping: only looking tells when it has.
-      const asked = await unless(NOT_MODIFIED, ask((docker) => docker.getContainer(id).stop())).then(() => null, (error: unknown) => ({ error }));
+      const asked = await unless(NOT_MODIFIED, ask((docker) => docker.getContainer(id).stop())).then(() => null, messageOf);
       for (;;) {
         const state = at(await inspectContainer(id), 'State');
         if (!flag(at(state, 'Running'))) return;
-        if (performance.now() >= deadline) throw asked?.error ?? new HostError(`The container ${id.slice(0, 12)} does not stop.`);
+        if (performance.now() >= deadline) throw new HostError(`The container ${id.slice(0, 12)} does not stop${asked === null ? '' : `: ${asked}`}.`);
         await sleep(POLL_MS);
       }
     },
