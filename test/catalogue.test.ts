@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CHECKLISTS } from '../checks/checklists.ts';
 import { checks } from '../checks/index.ts';
 import { remediationFor } from '../remediations/index.ts';
 import type { Edition } from '../src/model.ts';
@@ -49,6 +50,41 @@ describe('every edition', () => {
     expect((await harden(['list', 'checks', '--benchmark', '1.2.0', '-c', '8.1.1'])).out).toMatch(/^ {2}8\.1\.1 {3}enterprise\.directory /mu);
     const { code, err } = await harden(['scan', '--facts', 'fixtures/hosts/stock-debian.json', '-c', '8.1.1']);
     expect({ code, err }).toEqual({ code: 2, err: 'harden: edition 1.8.0 has no check 8.1.1; 1.2.0 has\nselect the edition with --benchmark\n' });
+  });
+});
+
+describe('the SANS checklist', () => {
+  const sans = CHECKLISTS.get('sans');
+  const boxes = sans?.lists.flatMap((list) => list.boxes) ?? [];
+
+  test('has seven lists; every box names checks that exist, or says what to do', () => {
+    expect(sans?.lists.map(({ id }) => id)).toEqual(['host', 'provenance', 'monitoring', 'non-root', 'secrets', 'base-images', 'limits']);
+    for (const { text, checks: terms, manual } of boxes) {
+      expect(terms.length + (manual?.length ?? 0), text).toBeGreaterThan(0);
+      for (const term of terms) expect(checks.filter(({ id }) => id === term || id.startsWith(`${term}.`)).length, `${text}: ${term}`).toBeGreaterThan(0);
+    }
+    expect(new Set(boxes.map(({ text }) => text)).size).toBe(boxes.length);
+  });
+
+  test.each(EDITIONS)('is listed with the numbers of %s', async (edition) => {
+    const { code, out } = await harden(['list', 'checks', '--checklist', 'sans', '--benchmark', edition, '--format', 'json']);
+    expect(code).toBe(0);
+    const shown = (JSON.parse(out) as { lists: { boxes: { text: string; checks: { check: string; cis: string | null }[]; manual: string | null }[] }[] }).lists.flatMap((list) => list.boxes);
+    expect(shown.map(({ text }) => text)).toEqual(boxes.map(({ text }) => text));
+    expect(shown.filter(({ checks: own, manual }) => own.length === 0 && manual === null)).toEqual([]);
+    const memory = shown.find(({ text }) => text === 'Memory');
+    expect(memory?.checks).toMatchObject([{ check: 'container.memory-limit', cis: checks.find(({ id }) => id === 'container.memory-limit')?.cis[edition] ?? null }]);
+  });
+
+  test('as text, and what is asked wrongly', async () => {
+    const { out } = await harden(['list', 'checks', '--checklist', 'sans']);
+    expect(out).toMatch(/^Limits of resources\n {2}\[ \] Memory\n {6}checks {3}container\.memory-limit \(5\.11\)\n/mu);
+    expect(out).toMatch(/^ {6}by hand {2}docker stats/mu);
+    for (const [argv, expected] of [
+      [['checks', '--checklist', 'nist'], 'harden: there is no checklist "nist"\nharden knows sans\n'],
+      [['remediations', '--checklist', 'sans'], 'harden: --checklist maps to checks: `harden list checks --checklist NAME`\n'],
+      [['checks', '--checklist', 'sans', '-c', 'image'], 'harden: --checklist lists all of its boxes; leave out --check, --exclude and --level\n'],
+    ] as const) expect(await harden(['list', ...argv])).toEqual({ code: 2, out: '', err: expected });
   });
 });
 
