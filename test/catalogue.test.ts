@@ -88,6 +88,13 @@ describe('the SANS checklist', () => {
   });
 });
 
+test('every code of Dockle is one check', () => {
+  const codes = ([['CIS-DI', 11], ['DKL-DI', 6], ['DKL-LI', 3]] as const)
+    .flatMap(([group, count]) => Array.from({ length: count }, (_, index) => `${group}-${String(index + 1).padStart(4, '0')}`));
+  expect(Object.fromEntries(codes.map((code) => [code, select('1.8.0', code).length]))).toEqual(Object.fromEntries(codes.map((code) => [code, 1])));
+  expect(select('1.8.0', 'dkl-li-0001')).toEqual(select('1.8.0', 'DKL-LI-0001'));
+});
+
 test('every check has a remediation, and list shows its kind', async () => {
   expect(checks.filter(({ id }) => remediationFor(id) === undefined).map(({ id }) => id)).toEqual([]);
   for (const edition of EDITIONS) {
