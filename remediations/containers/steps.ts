@@ -1,6 +1,7 @@
 import type { Check, ContainerFacts, Facts, Impact, Proposal, Remediation, Risk } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { listNames } from '../../src/daemon/containers.ts';
+import { shellWord } from '../../src/quote.ts';
 import { defer, remedy } from '../remedy.ts';
 
 /** How one setting of a container is changed, for a person; each where it applies. */
@@ -28,27 +29,24 @@ interface Advice<D> {
   readonly because: string;
 }
 
-/** A word of a command line for a person's shell. Names come from labels, which anybody may have written. */
-const word = (text: string): string => /^[\w.@%+=:,/][\w.@%+=:,/-]*$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
 const WHOSE = { nomad: 'the Nomad job', portainer: 'the stack in Portainer', systemd: 'the unit', podman: 'the compose project of Podman' } as const;
 
 function proposal({ run, compose, service, live }: Steps, container: ContainerFacts | undefined, name: string, because: string): Proposal {
   const owner = container?.owner ?? { kind: 'none' };
   switch (owner.kind) {
     case 'none': {
-      const recreate = `keep what "docker inspect ${word(name)}" shows, then create it again ${run}`;
-      return defer('manual', because, live === undefined ? recreate : `docker update ${live} ${word(name)}; where it is created by a script, also ${run} there`);
+      const recreate = `keep what "docker inspect ${shellWord(name)}" shows, then create it again ${run}`;
+      return defer('manual', because, live === undefined ? recreate : `docker update ${live} ${shellWord(name)}; where it is created by a script, also ${run} there`);
     }
     case 'compose': {
       const files = owner.files.length === 0 ? `the compose file of the project ${owner.project}` : listNames(owner.files);
-      const up = `docker compose up -d --no-deps --no-build --pull never ${word(owner.service)}`;
+      const up = `docker compose up -d --no-deps --no-build --pull never ${shellWord(owner.service)}`;
       return defer('manual', `${because} Compose manages it: a change that is not in its file is lost with the next "up".`,
-        `in ${files}, below services: ${owner.service}: ${compose}; then, in ${owner.workingDir === '' ? 'its directory' : word(owner.workingDir)}: ${up}`);
+        `in ${files}, below services: ${owner.service}: ${compose}; then, in ${owner.workingDir === '' ? 'its directory' : shellWord(owner.workingDir)}: ${up}`);
     }
     case 'swarm':
       return defer('manual', `${because} Swarm makes its tasks anew from the service.`, service === null
-        ? `in the definition of the service ${owner.service}: ${compose}; then deploy it again` : `docker service update ${service} ${word(owner.service)}`);
+        ? `in the definition of the service ${owner.service}: ${compose}; then deploy it again` : `docker service update ${service} ${shellWord(owner.service)}`);
     case 'kubernetes':
       return defer('owner', `${because} Kubernetes would undo a change made here.`,
         `change what makes the pod ${owner.pod} of the namespace ${owner.namespace}; for Docker this is ${compose}`);
