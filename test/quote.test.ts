@@ -26,7 +26,7 @@ describe('shellWord', () => {
     const shell = command.split(' ');
     expect(wordsOf(shell, shellLine(HOSTILE))).toEqual(HOSTILE);
     const word = fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }), fc.constantFrom(...HOSTILE), fc.string({ unit: fc.constantFrom(...'\'"\\$`*?[]{}()!#&;|<>~ \n-='.split('')) }))
-      .map((text) => text.replaceAll('\0', '').toWellFormed());
+      .map((text) => text.replace(/\0|[\ud800-\udfff]/gu, ''));
     fc.assert(fc.property(fc.array(word, { minLength: 50, maxLength: 300 }), (words) => {
       expect(wordsOf(shell, shellLine(words))).toEqual(words);
     }), { numRuns: 5 });

@@ -1,12 +1,7 @@
+import { normalReference } from '../../src/image/reference.ts';
 import type { Check } from '../../src/model.ts';
 import { manual, pass, unknown, warn } from '../verdict.ts';
 import { eachContainer, section5 } from './container.ts';
-
-/** One spelling of a reference: without the default registry, with a tag. */
-function normalReference(reference: string): string {
-  const short = reference.replace(/^(?:docker\.io|index\.docker\.io)\//u, '').replace(/^library\//u, '');
-  return /:[^/]+$/u.test(short) ? short : `${short}:latest`;
-}
 
 export const check: Check<null> = {
   id: 'container.image-pinning',

@@ -109,6 +109,8 @@ function parseImageConfig(raw: Json | undefined): ImageConfig {
     exposed: Object.keys(object(at(raw, 'ExposedPorts'))),
     entrypoint: texts(at(raw, 'Entrypoint')),
     command: texts(at(raw, 'Cmd')),
+    workingDir: text(at(raw, 'WorkingDir')),
+    stopSignal: text(at(raw, 'StopSignal')),
   };
 }
 

@@ -96,7 +96,7 @@ function parseSpec(raw: JsonObject, { id, name, labels, mounts, apiVersion }: Pa
     log: log === null ? null : { driver: log, options: textRecord(at(host, 'LogConfig', 'Config')) },
     resources: parseResources(host),
     security: parseSecurity(host),
-    namespaces: parseNamespaces(host),
+    namespaces: parseNamespaces(raw, host),
     network: parseNetwork(raw, id, apiVersion),
     mounts,
     volumesFrom: texts(host['VolumesFrom']),
@@ -104,7 +104,7 @@ function parseSpec(raw: JsonObject, { id, name, labels, mounts, apiVersion }: Pa
   };
 }
 
-const isShortId = (name: string | null, id: string): boolean => name !== null && name.length >= 12 && id.startsWith(name);
+export const isShortId = (name: string | null, id: string): boolean => name !== null && name.length >= 12 && id.startsWith(name);
 
 /** A string stands for a list of one in what old clients created. */
 const words = (value: Json | undefined): string[] | null => (Array.isArray(value) ? texts(value) : typeof value === 'string' ? [value] : null);
@@ -199,8 +199,18 @@ const systemPathsUnconfined = (host: JsonObject): boolean => isEmptyList(host['M
 
 const isEmptyList = (value: Json | undefined): boolean => Array.isArray(value) && value.length === 0;
 
-const parseNamespaces = (host: JsonObject): ContainerNamespaces => ({
-  network: text(host['NetworkMode']),
+/** HostConfig.NetworkMode, where it is the id of a network that the container is on: the name of that. */
+export function networkMode(raw: JsonObject): string {
+  const mode = text(at(raw, 'HostConfig', 'NetworkMode'));
+  const networks = Object.entries(object(at(raw, 'NetworkSettings', 'Networks')));
+  if (!/^[0-9a-f]{12,64}$/.test(mode) || networks.some(([name]) => name === mode)) return mode;
+  // Before the first start nothing says which network has the id.
+  const found = networks.find(([, endpoint]) => text(at(endpoint, 'NetworkID')).startsWith(mode)) ?? (networks.length === 1 ? networks[0] : undefined);
+  return found?.[0] ?? mode;
+}
+
+const parseNamespaces = (raw: JsonObject, host: JsonObject): ContainerNamespaces => ({
+  network: networkMode(raw),
   pid: text(host['PidMode']),
   ipc: text(host['IpcMode']),
   uts: text(host['UTSMode']),
@@ -208,7 +218,7 @@ const parseNamespaces = (host: JsonObject): ContainerNamespaces => ({
   cgroup: text(host['CgroupnsMode']),
 });
 
-function parseNetwork(raw: JsonObject, id: string, apiVersion: string): ContainerNetwork {
+export function parseNetwork(raw: JsonObject, id: string, apiVersion: string): ContainerNetwork {
   const config = object(at(raw, 'Config'));
   const host = object(at(raw, 'HostConfig'));
   const networks = Object.entries(object(at(raw, 'NetworkSettings', 'Networks')));
@@ -228,6 +238,12 @@ function parseNetwork(raw: JsonObject, id: string, apiVersion: string): Containe
     macAddress: textOrNull(config['MacAddress']),
     sysctls: textRecord(host['Sysctls']),
   };
+}
+
+/** "/name:/self/alias", as inspect has it, as "name:alias". */
+export function plainLink(link: string): string {
+  const [target = '', alias = ''] = link.split(':');
+  return link.startsWith('/') ? `${target.slice(1)}:${alias.slice(alias.lastIndexOf('/') + 1)}` : link;
 }
 
 /** "80/tcp"; a bare number is TCP. */
@@ -256,14 +272,13 @@ function isGeneratedMac(mac: string, ip: string, apiVersion: string): boolean {
   return mac.toLowerCase() === fromIp || Number(apiVersion.split('.')[1] ?? 0) >= 48;
 }
 
-/** All that is mounted, by how it was asked for; and mounts in force that nothing explains. */
+/** All that is mounted, by how it was asked for; and mounts in force that nothing explains, and anonymous volumes that nothing names. */
 function parseMounts(raw: JsonObject): { readonly mounts: readonly MountSpec[]; readonly unexplained: readonly string[] } {
   const host = object(at(raw, 'HostConfig'));
   const inForce = list(at(raw, 'Mounts'));
-  const volumeAt = (target: string): string | null => {
-    const volume = inForce.find((mount) => at(mount, 'Type') === 'volume' && at(mount, 'Destination') === target);
-    return textOrNull(at(volume, 'Name'));
-  };
+  const volumeOn = (target: string): Json | undefined =>
+    inForce.find((mount) => at(mount, 'Type') === 'volume' && clean(text(at(mount, 'Destination'))) === clean(target));
+  const volumeAt = (target: string): string | null => textOrNull(at(volumeOn(target), 'Name'));
   const asked: MountSpec[] = [
     ...texts(host['Binds']).map((bind) => parseBind(bind, volumeAt)),
     ...list(host['Mounts']).map((mount) => parseMount(mount, volumeAt)),
@@ -271,18 +286,16 @@ function parseMounts(raw: JsonObject): { readonly mounts: readonly MountSpec[]; 
       kind: 'tmpfs', via: 'tmpfs', source: '', target, readOnly: options.split(',').includes('ro'), options, details: null, volume: null,
     })),
   ];
-  const targets = new Set(asked.map(({ target }) => target));
-  const declared = Object.keys(object(at(raw, 'Config', 'Volumes'))).filter((target) => !targets.has(target)).map((target): MountSpec => ({
-    kind: 'volume', via: 'image', source: '', target, readOnly: false, options: '', details: null, volume: volumeAt(target),
+  const targets = new Set(asked.map(({ target }) => clean(target)));
+  const declared = Object.keys(object(at(raw, 'Config', 'Volumes'))).filter((target) => !targets.has(clean(target))).map((target): MountSpec => ({
+    kind: 'volume', via: 'image', source: '', target, readOnly: at(volumeOn(target), 'RW') === false, options: '', details: null, volume: volumeAt(target),
   }));
   const mounts = [...asked, ...declared];
   const explained = new Set(mounts.map(({ target }) => clean(target)));
   const inherited = list(host['VolumesFrom']).length > 0;
-  return {
-    mounts,
-    unexplained: inherited ? [] : inForce.map((mount) => text(at(mount, 'Destination'))).filter((target) => !explained.has(clean(target)))
-      .map((target) => `Mounts[${target}]`),
-  };
+  const nameless = mounts.filter(({ kind, source, volume }) => kind === 'volume' && source === '' && volume === null).map(({ target }) => target);
+  const unasked = inherited ? [] : inForce.map((mount) => text(at(mount, 'Destination'))).filter((target) => !explained.has(clean(target)));
+  return { mounts, unexplained: [...unasked, ...nameless].map((target) => `Mounts[${target}]`) };
 }
 
 /** The engine cleans targets when it mounts them: -v x:/data/ is in force at /data. */
@@ -390,9 +403,17 @@ function unknownFields(raw: JsonObject): string[] {
     ...fields,
     ...endpoints,
     ...(restartName(host) === undefined ? ['HostConfig.RestartPolicy.Name'] : []),
+    // Taken off the network that it was created on: one that is created anew is on it again.
+    ...(isOffItsNetwork(raw) ? ['NetworkSettings.Networks'] : []),
     ...['MaskedPaths', 'ReadonlyPaths'].filter((name) => !systemPathsUnconfined(host) && isOwnList(host[name])).map((name) => `HostConfig.${name}`),
   ];
 }
+
+const isOffItsNetwork = (raw: JsonObject): boolean => {
+  const networks = at(raw, 'NetworkSettings', 'Networks');
+  const mode = networkMode(raw);
+  return networks !== undefined && mode !== '' && !mode.startsWith('container:') && !Object.hasOwn(object(networks), mode === 'default' ? 'bridge' : mode);
+};
 
 const isSet = (value: Json): boolean =>
   !(value === null || value === '' || value === 0 || value === false || (typeof value === 'object' && Object.keys(value).length === 0));

@@ -23,7 +23,19 @@ function editedList(items: readonly Json[], edit: Exclude<SpecEdit, { op: 'set' 
   }
 }
 
+/** A container that changes its network leaves the old one, with what was chosen for it there; one without networks of its own leaves all. */
+function moved(spec: ContainerSpec, network: string): ContainerSpec {
+  const primary = (mode: string): string => (mode === '' || mode === 'default' ? 'bridge' : mode);
+  const from = primary(spec.namespaces.network);
+  if (primary(network) === from) return spec;
+  const kept = ['host', 'none'].includes(network) || network.startsWith('container:') ? [] : Object.entries(spec.network.attachments).filter(([name]) => name !== from);
+  return { ...spec, network: { ...spec.network, attachments: Object.fromEntries(kept), macAddress: null } };
+}
+
+function applySpecEdit(spec: ContainerSpec, edit: SpecEdit): ContainerSpec {
+  if (edit.op !== 'set') return withField(spec, edit.path, [...editedList(fieldAt(spec, edit.path) as readonly Json[], edit)]);
+  return withField(edit.path === 'namespaces.network' ? moved(spec, typeof edit.value === 'string' ? edit.value : '') : spec, edit.path, edit.value);
+}
+
 /** The specification with the edits made, in their order. An edit that finds nothing to remove or replace changes nothing. */
-export const applySpecEdits = (spec: ContainerSpec, edits: readonly SpecEdit[]): ContainerSpec =>
-  edits.reduce((edited, edit) => withField(edited, edit.path,
-    edit.op === 'set' ? edit.value : [...editedList(fieldAt(edited, edit.path) as readonly Json[], edit)]), spec);
+export const applySpecEdits = (spec: ContainerSpec, edits: readonly SpecEdit[]): ContainerSpec => edits.reduce(applySpecEdit, spec);

@@ -70,10 +70,14 @@ export interface AppliedSettings {
 /**
  * What the user chose for a container, whatever it was read from (inspect, compose, `docker run`). Field names follow the
  * Engine API; `null` and [] mean "not chosen: the engine's or the image's default".
+ *
+ * Parsers keep what was written and add no default of the daemon or the image, so that the same container gives the same specification
+ * from a `docker run` line, a compose file and, after src/container/chosen.ts, from inspect.
  */
 export interface ContainerSpec {
   readonly name: string;
   readonly image: { readonly reference: string; readonly id: string | null };
+  /** [""] takes away the image's, as `--entrypoint ""` does. With one of its own, a container does not get the image's command. */
   readonly entrypoint: readonly string[] | null;
   readonly command: readonly string[] | null;
   readonly workingDir: string | null;
@@ -86,6 +90,7 @@ export interface ContainerSpec {
   readonly domainname: string | null;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** What `-i` without `-d` asks for: standard input ends with the client that attached to it. */
   readonly stdinOnce: boolean;
   readonly init: boolean | null;
   readonly stopSignal: string | null;
@@ -175,15 +180,19 @@ export interface ContainerNamespaces {
 }
 
 export interface ContainerNetwork {
+  /** By network name. A network that `namespaces.network` names need not be here when nothing was chosen for it. */
   readonly attachments: Readonly<Record<string, NetworkAttachment>>;
   readonly ports: readonly { readonly ip: string; readonly hostPort: string; readonly containerPort: number; readonly protocol: string }[];
+  /** "80/tcp"; those of published ports may be among them or not. */
   readonly exposed: readonly string[];
   readonly publishAll: boolean;
   readonly dns: readonly string[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly extraHosts: readonly string[];
+  /** "name:alias"; from inspect "/name:/self/alias". */
   readonly links: readonly string[];
+  /** Of the network that `namespaces.network` names. */
   readonly macAddress: string | null;
   readonly sysctls: Readonly<Record<string, string>>;
 }
@@ -211,7 +220,7 @@ export interface MountSpec {
   readonly options: string;
   /** BindOptions, VolumeOptions, TmpfsOptions of --mount, as the API gives them. */
   readonly details: Json;
-  /** An anonymous volume's 64-hex name. */
+  /** The volume that an anonymous one is in force with: its 64-hex name. null: a new one, or not anonymous. */
   readonly volume: string | null;
 }
 

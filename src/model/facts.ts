@@ -325,6 +325,9 @@ export interface ImageConfig {
   readonly exposed: readonly string[];
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
+  /** "" where the image says nothing; missing in snapshots of an older harden. */
+  readonly workingDir?: string;
+  readonly stopSignal?: string;
 }
 
 /** An engine keeps its last events in memory, and loses them when it ends. */
