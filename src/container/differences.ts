@@ -33,7 +33,7 @@ const OMITTED: ReadonlySet<string> = new Set([
 const MEANINGFUL: ReadonlySet<string> = new Set(['Init', 'MemorySwappiness', 'MaskedPaths', 'ReadonlyPaths', 'StopTimeout']);
 
 /** The configuration that inspect shows, in one spelling. */
-export function normalize(raw: JsonObject, apiVersion: string): JsonObject {
+function normalize(raw: JsonObject, apiVersion: string): JsonObject {
   const id = text(raw['Id']);
   const config = object(at(raw, 'Config'));
   const host = object(at(raw, 'HostConfig'));

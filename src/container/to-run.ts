@@ -31,7 +31,7 @@ export function runCommands(spec: ContainerSpec, apiVersion: string): readonly (
 }
 
 /** Where the seccomp profile of a specification stands for its printed line. */
-export const SECCOMP_FILE = 'seccomp.json';
+const SECCOMP_FILE = 'seccomp.json';
 
 /** The image, what of the entrypoint --entrypoint does not take, and the command. */
 const imageAndCommand = ({ image, entrypoint, command }: ContainerSpec): string[] => [image.reference, ...(entrypoint ?? []).slice(1), ...command ?? []];
