@@ -8,7 +8,6 @@ import { withEvidence } from './collect/evidence.ts';
 import { readAccessLists, readAccounts, readHost } from './collect/host.ts';
 import { parseExecHistory, parseExecs, parseTop, readLive } from './collect/live.ts';
 import { CONTAINERD_SOCKETS, DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
-import { text } from './collect/json.ts';
 import { Round } from './collect/round.ts';
 import type { Answer } from './collect/round.ts';
 import { parseInspect } from './container/from-inspect.ts';
@@ -237,7 +236,7 @@ async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAns
       const { swarm: { state, manager } } = parseInfo(answer);
       return manager && state === 'active' ? present(await engine.swarm()) : absent;
     }),
-    asked.then((answer) => engine.events(secondsNow(answer))),
+    engine.events(),
   ] as const);
   if (version.status === 'rejected' && info.status === 'rejected') throw await explain(version.reason, engine.endpoint, reader);
   return {
@@ -245,12 +244,6 @@ async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAns
     volumes: settled(volumes), swarm: flattened(settled(swarm), (answer) => answer),
     events: settled(events),
   };
-}
-
-/** The last whole second by the engine's clock: it waits for events of a time that is still to come. */
-function secondsNow(info: JsonObject): number {
-  const time = Date.parse(text(info['SystemTime']));
-  return Math.floor((Number.isNaN(time) ? Date.now() : time) / 1000);
 }
 
 /** How events are called and kept is known of Docker Engine from 20.10 (API 1.41) on. */

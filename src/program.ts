@@ -183,7 +183,9 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(
     command('list', know, 'The catalogue: every check with its fix, or only those with a fix.')
       .addArgument(new Argument('<what>', 'what to list').choices(['checks', 'remediations'])),
-    selection, output('text (default) or json', 'write the result to a file'), common,
+    selection,
+    (listing) => listing.addOption(new Option('--checklist <name>', 'the boxes of a checklist (sans), with the checks that answer each').helpGroup(WHAT)),
+    output('text (default) or json', 'write the result to a file'), common,
   ).action(async (what: 'checks' | 'remediations', options: ListOptions) => exit(await (await import('./commands/list.ts')).list(what, options, context)));
 
   extend(

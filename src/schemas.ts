@@ -297,6 +297,19 @@ const catalogueEntry = {
 /** `harden list checks|remediations --format json`. */
 const listDocument = z.object({ ...document, benchmark: edition, checks: z.array(z.object(catalogueEntry)) });
 
+/** `harden list checks --checklist NAME --format json`. */
+const checklistDocument = z.object({
+  ...document,
+  benchmark: edition,
+  checklist: z.string(),
+  title: z.string(),
+  lists: z.array(z.object({
+    id: z.string(),
+    title: z.string(),
+    boxes: z.array(z.object({ text: z.string(), checks: z.array(z.object(catalogueEntry)), manual: z.string().nullable() })),
+  })),
+});
+
 /** `harden explain CHECK --format json`. */
 const explainDocument = z.object({
   ...document,
@@ -362,6 +375,7 @@ const SHIPPED = {
   'docker-bench': { schema: dockerBenchDocument, title: 'harden scan --format docker-bench' },
   history: { schema: historyDocument, title: 'harden history --format json' },
   list: { schema: listDocument, title: 'harden list --format json' },
+  checklist: { schema: checklistDocument, title: 'harden list checks --checklist NAME --format json' },
   explain: { schema: explainDocument, title: 'harden explain --format json' },
   policy: { schema: policyFile, title: 'harden.yaml' },
 } as const;

@@ -154,8 +154,9 @@ describe.each([
     expect(reader.rounds).toHaveLength(3);
     const requests = reader.rounds.flat().map(keyOf);
     expect(requests.filter((request, index) => requests.indexOf(request) !== index)).toEqual([]);
-    expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual([]);
-    expect(asked).toHaveLength(7 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
+    // The time is asked for apart, right before the events.
+    expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual(['/info']);
+    expect(asked).toHaveLength(8 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
     expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(8);
   });
 
@@ -345,7 +346,7 @@ describe('engines that answer otherwise', () => {
   const event = (time: number, action: string, id = gone): string => `${JSON.stringify({ Type: 'container', Action: action, Actor: { ID: id }, time })}\n`;
   const historyOf = async (body: string, engine: Partial<Recording['engine']> = {}): Promise<Facts['execHistory']> => {
     const answers = answersOf({ ...recorded, engine: { ...recorded.engine, ...engine } });
-    return (await from((path) => path.startsWith('/events') ? { status: 200, body } : answers(path))).execHistory;
+    return (await from((path) => path.startsWith('/events') ? { status: 200, body: path.startsWith('/events?since=0&') ? body : '' } : answers(path))).execHistory;
   };
 
   it('knows since when no session is missing among the events', async () => {
@@ -362,10 +363,15 @@ describe('engines that answer otherwise', () => {
     expect((await from(usual)).execHistory).toMatchObject({ status: 'unreadable' });
   });
 
-  it('asks for events up to the time that the engine\'s own clock shows', async () => {
-    const { asked, dockerHost } = await serve((path) => path === '/info' ? { status: 200, body: { ...recorded.engine.info, SystemTime: '2031-01-02T03:04:05.9Z' } } : usual(path));
-    await collect({ dockerHost, reader: replay(recorded) });
-    expect(asked.filter((path) => path.startsWith('/events'))).toEqual(['/events?since=0&until=1925089445']);
+  it('asks for events up to the time that the engine\'s own clock shows, and for those that came meanwhile', async () => {
+    let looks = 0;
+    const { asked, dockerHost } = await serve((path) => path.startsWith('/events') ? { status: 200, body: event(1795000000, 'start').repeat(200) }
+      : path === '/info' ? { status: 200, body: { ...recorded.engine.info, SystemTime: `2031-01-02T03:04:0${(looks += 1)}.000000009+00:00` } } : usual(path));
+    const facts = await collect({ dockerHost, reader: replay(recorded) });
+    expect(asked.filter((path) => path.startsWith('/events')).map((path) => path.replace(/\d+\.000000009/gu, 'T'))).toEqual(['/events?since=0&until=T', '/events?since=T&until=T']);
+    // 200 and 200 are more than the engine keeps: some may be lost.
+    expect(facts.execHistory).toEqual(present({ since: '2026-11-18T11:06:40.000Z', started: [] }));
+    expect((await from((path) => path === '/info' ? { status: 200, body: { ...recorded.engine.info, SystemTime: null } } : usual(path))).execHistory).toMatchObject({ status: 'unreadable' });
   });
 
   const HELD = {

@@ -94,6 +94,19 @@ describe.each(checks.map((check) => [check.id, check] as const))('%s', (id, chec
   });
 });
 
+/** Facts that a check reads, and without which it may pass on a target all the same: other facts decide, and why they may. */
+const DECIDED_OTHERWISE: readonly (readonly [check: RegExp, fact: RegExp, because: string])[] = [
+  [/^daemon\.(?:log-level|iptables|insecure-registries|storage-\w+|cgroup-parent|base-device-size|seccomp-profile|no-tcp)$/u, /^engine\.version$/u,
+    'the version tells defaults apart that changed; those of these keys did not'],
+  [/^daemon\.(?:insecure-registries|storage-\w+|seccomp-profile|experimental)$/u, /^(?:daemon\.process|files\.\/etc\/docker)$/u,
+    'GET /info says what the running daemon does, and unit and file what the next start does'],
+  [/^file\.containerd-sock\./u, /^files\.\/var\/run\/docker\/containerd\/containerd\.sock$/u, 'each socket is a target of its own'],
+  [/^container\.sensitive-mounts$/u, /^engine\.info$/u, 'a container without mounts of the host has none of the data root either'],
+  [/^container\.docker-socket$/u, /^daemon\.socketUnit$/u, 'a container without mounts of the host has no socket, wherever it is'],
+  [/^container\.ulimits$/u, /^(?:daemon\.(?:config|unit|process|environmentFiles\..*)|engine\.version|files\.\/etc\/docker)$/u,
+    'a container without ulimits of its own has the defaults, whatever they are; what holds for its process was not recorded'],
+];
+
 describe('what cannot be read', () => {
   type Path = readonly string[];
 
@@ -152,6 +165,32 @@ describe('what cannot be read', () => {
     check.evaluate(watched(facts, []) as Facts, policy);
     return [...read.values()];
   }
+
+  const HOSTS = readdirSync(new URL('../fixtures/hosts/', import.meta.url)).filter((name) => name.endsWith('.json')).map((name) => name.replace(/\.json$/u, ''));
+
+  test.each(HOSTS)('is never taken for right on the recorded host %s', (name) => {
+    const facts = loadHost(name);
+    const doubtful = new Set<string>();
+    const used = new Set<(typeof DECIDED_OTHERWISE)[number]>();
+    for (const check of checks) {
+      const passed = new Map(check.evaluate(facts, defaultPolicy).filter(({ outcome }) => outcome === 'pass').map((verdict) => [verdict.target.id, verdict]));
+      if (passed.size === 0) continue;
+      for (const path of readBy(check, facts, defaultPolicy)) {
+        const [part = '', index = '', value = '', inner = ''] = path;
+        // What is said of one container or image concerns no other.
+        const owner = ['containers', 'images'].includes(part) && inner !== '' ? (at(facts, [part, index, value, 'id']) as string) : null;
+        const after = check.evaluate(withAt(facts, path, { status: 'unreadable', reason: 'made unreadable' }), defaultPolicy);
+        for (const { outcome, target } of after) {
+          if (outcome !== 'pass' || !passed.has(target.id) || (owner !== null && owner !== target.id)) continue;
+          const reasons = DECIDED_OTHERWISE.filter(([checkId, fact]) => checkId.test(check.id) && fact.test(path.join('.')));
+          for (const reason of reasons) used.add(reason);
+          if (reasons.length === 0) doubtful.add(`${check.id} ${path.join('.')} ${target.id}`);
+        }
+      }
+    }
+    expect([...doubtful]).toEqual([]);
+    expect(DECIDED_OTHERWISE.filter((reason) => !used.has(reason))).toEqual([]);
+  });
 
   test.each(cases.map(({ path, check, facts, policy }) => [path, check, facts, policy] as const))('never helps %s to pass', (_path, check, facts, policy) => {
     const before = check.evaluate(facts, policy);

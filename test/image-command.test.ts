@@ -46,7 +46,11 @@ describe('scan --image FILE', () => {
   test('looks inside with --deep, and at chosen checks with -c', async () => {
     expect((await scanned('--image', good, '--deep', '-c', '4.8,image.empty-password')).outcomes).toEqual({ 'image.setuid': 'warn', 'image.empty-password': 'na' });
     expect(await scanned('--image', good, '--deep', '-c', 'CIS-DI-0008', '--set', 'images.setuidFiles=[/usr/bin/su]')).toMatchObject({ code: 0, outcomes: { 'image.setuid': 'pass' } });
-    expect((await harden(['scan', '--image', good])).out).toMatch(/^Image .*good\.tar · no host was looked at/u);
+    const { out } = await harden(['scan', '--image', good]);
+    expect(out).toMatch(/^Image .*good\.tar · no host was looked at/u);
+    // There is no plan for an image alone.
+    expect(out).not.toContain('harden plan');
+    expect(out).toContain('harden explain CHECK');
   });
 
   test('a layer that cannot be read is unknown, and never passes', async () => {

@@ -35,6 +35,7 @@ const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'docker-bench' | 'history' 
     return printed('verify', path, '--facts', HOST);
   },
   list: () => printed('list', 'checks'),
+  checklist: () => printed('list', 'checks', '--checklist', 'sans'),
   explain: () => printed('explain', 'daemon.default-ulimits'),
 };
 

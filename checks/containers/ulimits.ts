@@ -33,13 +33,15 @@ export const check: Check<null> = {
     return eachContainer(facts, (container) => {
       const { spec: { resources: { ulimits } }, target } = container;
       const held = heldTo(container);
-      // The defaults that the daemon had when the container was started hold until its next start. A process may raise a soft limit itself.
-      const outgrown = (defaults.status === 'present' && held?.status === 'present' ? held.value.ulimits : []).filter(({ name, hard }) =>
-        !ulimits.some((own) => own.name === name) && defaults.status === 'present'
-        && defaults.value.some((usual) => usual.name === name && !Number.isNaN(usual.hard) && height(hard) > height(usual.hard)));
+      // What it was started with holds until its next start; a daemon that starts meanwhile writes its new defaults into what inspect shows of
+      // it (seen in 20.10 and 26.1). A process may raise a soft limit itself.
+      const outgrown = (held?.status === 'present' ? held.value.ulimits : []).filter(({ name, hard }) => {
+        const usual = [...ulimits, ...(defaults.status === 'present' ? defaults.value : [])].find((limit) => limit.name === name);
+        return usual !== undefined && !Number.isNaN(usual.hard) && height(hard) > height(usual.hard);
+      });
       const passing = (message: string): Verdict<null> =>
-        outgrown.length > 0 ? pendingWarn(target, `It was started before the daemon's default ulimits were what they are, and has looser ones: ${listNames(outgrown.map(limitName))}`, null, 'a restart of the container')
-          : held?.status === 'unreadable' && !(defaults.status === 'present' && defaults.value.length === 0) ? unknown(target, `What is in force is not known: ${held.reason}`)
+        outgrown.length > 0 ? pendingWarn(target, `It was started before its ulimits were what they are, and has looser ones: ${listNames(outgrown.map(limitName))}`, null, 'a restart of the container')
+          : held?.status === 'unreadable' && !(ulimits.length === 0 && defaults.status === 'present' && defaults.value.length === 0) ? unknown(target, `What is in force is not known: ${held.reason}`)
           : defaults.status === 'unreadable' && held !== undefined ? unknown(target, defaults.reason)
           : pass(target, message);
       if (ulimits.length === 0) return passing('It has no ulimits of its own');

@@ -9,6 +9,7 @@ import { check as iptables } from './iptables.ts';
 import { check as legacyRegistry } from './legacy-registry.ts';
 import { check as liveRestore } from './live-restore.ts';
 import { check as logLevel } from './log-level.ts';
+import { check as lxc } from './lxc.ts';
 import { check as noNewPrivileges } from './no-new-privileges.ts';
 import { check as noTcp } from './no-tcp.ts';
 import { check as registryMirror } from './registry-mirror.ts';
@@ -26,5 +27,5 @@ import type { Check } from '../../src/model.ts';
 export const daemonChecks: readonly Check[] = [
   rootless, icc, logLevel, iptables, insecureRegistries, storageAufs, storageDevicemapper, tls,
   defaultUlimits, usernsRemap, cgroupParent, baseDeviceSize, authzPlugin, remoteLogging, noNewPrivileges,
-  liveRestore, userlandProxy, seccompProfile, experimental, legacyRegistry, registryMirror, noTcp,
+  liveRestore, userlandProxy, seccompProfile, experimental, legacyRegistry, lxc, registryMirror, noTcp,
 ];

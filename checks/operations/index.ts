@@ -1,6 +1,7 @@
 import type { Check } from '../../src/model.ts';
+import { enterpriseReviews } from '../enterprise.ts';
 import { retiredOperationsReviews } from '../reviews.ts';
 import { containerSprawl, imageSprawl } from './sprawl.ts';
 
 /** Section 6, in the order of the newest edition; retired recommendations last. */
-export const operationsChecks: readonly Check[] = [imageSprawl, containerSprawl, ...retiredOperationsReviews];
+export const operationsChecks: readonly Check[] = [imageSprawl, containerSprawl, ...retiredOperationsReviews, ...enterpriseReviews];

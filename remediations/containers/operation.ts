@@ -7,6 +7,7 @@ import { check as memoryLimitCheck } from '../../checks/containers/memory-limit.
 import { check as pidsLimitCheck } from '../../checks/containers/pids-limit.ts';
 import { check as readonlyRootfsCheck } from '../../checks/containers/readonly-rootfs.ts';
 import { check as restartPolicyCheck } from '../../checks/containers/restart-policy.ts';
+import { check as singleProcessCheck } from '../../checks/containers/single-process.ts';
 import { check as sshdCheck } from '../../checks/containers/sshd.ts';
 import { check as ulimitsCheck } from '../../checks/containers/ulimits.ts';
 import type { Remediation } from '../../src/model.ts';
@@ -18,6 +19,12 @@ const sshd = containerRemedy(sshdCheck, {
   effect: 'Nobody gets into it by SSH.',
   steps: { run: 'from an image without the server', compose: 'image without the server', service: '--image IMAGE' },
   because: 'Who uses the server, and for what, only its owner knows; docker exec does the same.',
+});
+
+const singleProcess = containerRemedy(singleProcessCheck, {
+  effect: 'Each service has a container, with rights and limits of its own.',
+  steps: { run: 'once for each service, from an image that starts only that one', compose: 'one service for each program, each with its own image or command', service: '--image IMAGE' },
+  because: 'Which programs belong together, only whoever builds the image knows.',
 });
 
 const memoryLimit = containerRemedy(memoryLimitCheck, {
@@ -126,5 +133,5 @@ const execs = execChecks.map((check) => remedy(check, {
 
 /** Limits, restarts, health, images and logs. */
 export const operationRemediations: readonly Remediation[] = [
-  sshd, memoryLimit, cpuShares, pidsLimit, restartPolicy, readonlyRootfs, ulimits, healthcheck, imagePinning, logRotation, ...execs,
+  sshd, memoryLimit, cpuShares, pidsLimit, restartPolicy, readonlyRootfs, ulimits, healthcheck, imagePinning, logRotation, ...execs, singleProcess,
 ];

@@ -11,6 +11,7 @@ import { remediation as iptables } from './iptables.ts';
 import { remediation as legacyRegistry } from './legacy-registry.ts';
 import { remediation as liveRestore } from './live-restore.ts';
 import { remediation as logLevel } from './log-level.ts';
+import { remediation as lxc } from './lxc.ts';
 import { remediation as noNewPrivileges } from './no-new-privileges.ts';
 import { remediation as noTcp } from './no-tcp.ts';
 import { remediation as registryMirror } from './registry-mirror.ts';
@@ -34,7 +35,7 @@ const unlessPending = (remediation: Remediation): Remediation => ({
 const all: readonly Remediation[] = [
   rootless, icc, logLevel, iptables, insecureRegistries, storageAufs, storageDevicemapper, tls,
   defaultUlimits, usernsRemap, cgroupParent, baseDeviceSize, authzPlugin, remoteLogging, noNewPrivileges,
-  liveRestore, userlandProxy, seccompProfile, experimental, legacyRegistry, registryMirror, noTcp,
+  liveRestore, userlandProxy, seccompProfile, experimental, legacyRegistry, lxc, registryMirror, noTcp,
 ];
 
 /** In the order of daemonChecks. */

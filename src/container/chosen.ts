@@ -15,6 +15,8 @@ import { textRecord } from '../collect/json.ts';
 import { normalReference } from '../image/reference.ts';
 import type { ContainerSpec, Facts, Healthcheck, ImageConfig, ImageFacts, Json, NetworkAttachment } from '../model.ts';
 import { valueOf } from '../model.ts';
+import { below } from './differences.ts';
+import { plainLink } from './from-inspect.ts';
 
 /** What the daemon gives to a container that does not say otherwise; null: not known, so that nothing counts as its doing. */
 export interface DaemonDefaults {
@@ -117,7 +119,7 @@ export interface Gain {
 export function gains(spec: ContainerSpec, { logDriver, logOptions, noNewPrivileges }: DaemonDefaults): readonly Gain[] {
   const merged = spec.log === null || spec.log.driver === logDriver ? Object.entries(logOptions ?? {}) : [];
   return [
-    ...merged.filter(([name]) => !Object.hasOwn(spec.log?.options ?? {}, name)).map(([name, value]) => ({ path: `HostConfig.LogConfig.Config[${name}]`, value })),
+    ...merged.filter(([name]) => !Object.hasOwn(spec.log?.options ?? {}, name)).map(([name, value]) => ({ path: below('HostConfig.LogConfig.Config', name), value })),
     ...(noNewPrivileges === true && spec.security.noNewPrivileges === null ? [{ path: 'NoNewPrivileges', value: 'true' }] : []),
   ];
 }
@@ -196,12 +198,6 @@ function chosenAttachment(name: string, attachment: NetworkAttachment, { namespa
 }
 
 const PLAIN_ATTACHMENT: NetworkAttachment = { aliases: [], links: [], ipv4: null, ipv6: null, linkLocalIps: [], macAddress: null, driverOptions: {}, gatewayPriority: null };
-
-/** "/name:/self/alias", as inspect has it, as "name:alias". */
-export function plainLink(link: string): string {
-  const [target = '', alias = ''] = link.split(':');
-  return link.startsWith('/') ? `${target.slice(1)}:${alias.slice(alias.lastIndexOf('/') + 1)}` : link;
-}
 
 /**
  * How to name the container's image so that it is the same one: by its reference while that stands for it, else by its id. With an id

@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { at, list, object, text, texts } from '../collect/json.ts';
 import type { Json, JsonObject } from '../model.ts';
-import { plainLink } from './chosen.ts';
-import { isShortId, networkMode, parseNetwork } from './from-inspect.ts';
+import { isShortId, networkMode, parseNetwork, plainLink } from './from-inspect.ts';
 
 /**
  * Where two answers of GET /containers/ID/json differ in what a container is configured with, as paths: "HostConfig.Memory",
@@ -15,11 +14,13 @@ export const differences = (before: JsonObject, after: JsonObject, apiVersion: s
 
 function compare(path: string, before: Json | undefined, after: Json | undefined): string[] {
   if (isDeepStrictEqual(before, after)) return [];
-  if (!isRecord(before ?? {}) || !isRecord(after ?? {})) return [path];
-  const [left, right] = [object(before), object(after)];
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])].flatMap((name) =>
-    compare(path === '' ? name : /^\w+$/.test(name) ? `${path}.${name}` : `${path}[${name}]`, at(left, name), at(right, name)));
+  const [left, right] = [before ?? {}, after ?? {}];
+  const names = isRecord(left) && isRecord(right) ? [...new Set([...Object.keys(left), ...Object.keys(right)])] : [];
+  return names.length === 0 ? [path] : names.flatMap((name) => compare(below(path, name), at(left, name), at(right, name)));
 }
+
+/** The path of a member: ".name", or "[a.b]" where it is no plain word. */
+export const below = (path: string, name: string): string => (path === '' ? name : /^\w+$/.test(name) ? `${path}.${name}` : `${path}[${name}]`);
 
 const isRecord = (value: Json): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -32,7 +33,7 @@ const OMITTED: ReadonlySet<string> = new Set([
 const MEANINGFUL: ReadonlySet<string> = new Set(['Init', 'MemorySwappiness', 'MaskedPaths', 'ReadonlyPaths', 'StopTimeout']);
 
 /** The configuration that inspect shows, in one spelling. */
-export function normalize(raw: JsonObject, apiVersion: string): JsonObject {
+function normalize(raw: JsonObject, apiVersion: string): JsonObject {
   const id = text(raw['Id']);
   const config = object(at(raw, 'Config'));
   const host = object(at(raw, 'HostConfig'));

@@ -240,6 +240,12 @@ export function parseNetwork(raw: JsonObject, id: string, apiVersion: string): C
   };
 }
 
+/** "/name:/self/alias", as inspect has it, as "name:alias". */
+export function plainLink(link: string): string {
+  const [target = '', alias = ''] = link.split(':');
+  return link.startsWith('/') ? `${target.slice(1)}:${alias.slice(alias.lastIndexOf('/') + 1)}` : link;
+}
+
 /** "80/tcp"; a bare number is TCP. */
 function parsePort(port: string): { readonly containerPort: number; readonly protocol: string } {
   const [digits = '', protocol = 'tcp'] = port.split('/');

@@ -32,9 +32,10 @@ function moved(spec: ContainerSpec, network: string): ContainerSpec {
   return { ...spec, network: { ...spec.network, attachments: Object.fromEntries(kept), macAddress: null } };
 }
 
-const applySpecEdit = (spec: ContainerSpec, edit: SpecEdit): ContainerSpec => withField(
-  edit.path === 'namespaces.network' && edit.op === 'set' ? moved(spec, typeof edit.value === 'string' ? edit.value : '') : spec, edit.path,
-  edit.op === 'set' ? edit.value : [...editedList(fieldAt(spec, edit.path) as readonly Json[], edit)]);
+function applySpecEdit(spec: ContainerSpec, edit: SpecEdit): ContainerSpec {
+  if (edit.op !== 'set') return withField(spec, edit.path, [...editedList(fieldAt(spec, edit.path) as readonly Json[], edit)]);
+  return withField(edit.path === 'namespaces.network' ? moved(spec, typeof edit.value === 'string' ? edit.value : '') : spec, edit.path, edit.value);
+}
 
 /** The specification with the edits made, in their order. An edit that finds nothing to remove or replace changes nothing. */
 export const applySpecEdits = (spec: ContainerSpec, edits: readonly SpecEdit[]): ContainerSpec => edits.reduce(applySpecEdit, spec);

@@ -1,6 +1,6 @@
 import { at, object } from '../collect/json.ts';
 import type { ContainerSpec, Healthcheck, Json, JsonObject, MountSpec, NetworkAttachment } from '../model.ts';
-import { plainLink } from './chosen.ts';
+import { plainLink } from './from-inspect.ts';
 
 /** POST /containers/create?name=NAME with `body`, then POST /networks/NETWORK/connect for each of `connect`. */
 export interface CreateOptions {

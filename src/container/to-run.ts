@@ -2,7 +2,7 @@ import { at, list, number, object, text, textRecord, texts } from '../collect/js
 import { maskJson, maskSecretsInText } from '../mask.ts';
 import type { ContainerSpec, Json, MountSpec, NetworkAttachment } from '../model.ts';
 import { shellLine, shellWord } from '../quote.ts';
-import { plainLink } from './chosen.ts';
+import { plainLink } from './from-inspect.ts';
 import { isCdi } from './inexpressible.ts';
 import { apiMinor, bindOf, mountOf, primaryOf, securityOptions } from './to-create.ts';
 
@@ -31,7 +31,7 @@ export function runCommands(spec: ContainerSpec, apiVersion: string): readonly (
 }
 
 /** Where the seccomp profile of a specification stands for its printed line. */
-export const SECCOMP_FILE = 'seccomp.json';
+const SECCOMP_FILE = 'seccomp.json';
 
 /** The image, what of the entrypoint --entrypoint does not take, and the command. */
 const imageAndCommand = ({ image, entrypoint, command }: ContainerSpec): string[] => [image.reference, ...(entrypoint ?? []).slice(1), ...command ?? []];

@@ -86,8 +86,12 @@ export interface Engine {
   info(): Promise<JsonObject>;
   /** All containers, whatever their state, inspected; those that vanish meanwhile are left out. */
   containers(): Promise<readonly RawContainer[]>;
-  /** The events that the engine still has in memory, oldest first, up to a time by its own clock, in whole seconds since 1970. */
-  events(until: number): Promise<readonly Json[]>;
+  /**
+   * The events that the engine still has in memory, oldest first. It is asked for those up to a time by its own clock, because it waits for
+   * the others; what comes after that time takes room from the oldest ones, and is read afterwards, so that the number of all tells
+   * whether any may be lost.
+   */
+  events(): Promise<readonly Json[]>;
   /** What ps(1) on the engine's host says of the processes of running containers (GET /containers/ID/top), by their ids. */
   top(ids: readonly string[]): Promise<ReadonlyMap<string, Observed<JsonObject>>>;
   /** All images that are not parts of others, inspected; those that vanish meanwhile are left out. */
@@ -180,10 +184,15 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       });
       return found.flat();
     },
-    events: async (until) => {
+    events: async () => {
       const abortSignal = AbortSignal.timeout(EXTRA_TIMEOUT_MS);
-      const stream = await ask((docker) => docker.getEvents({ since: 0, until, abortSignal })) as unknown as NodeJS.ReadableStream;
-      return eventsOf(stream, endpoint);
+      const clock = async (): Promise<string> => timestampOf(expectObject(await ask((docker) => docker.info())), endpoint);
+      const between = async (since: string, until: string): Promise<readonly Json[]> =>
+        // Nanoseconds take a string.
+        eventsOf(await ask((docker) => docker.getEvents({ since, until, abortSignal } as unknown as Dockerode.GetEventsOptions)) as unknown as NodeJS.ReadableStream, endpoint);
+      const until = await clock();
+      const before = await between('0', until);
+      return [...before, ...await between(until, await clock())];
     },
     top: async (ids) => new Map(await mapConcurrently(ids, async (id) => [
       id, await observe(ask((docker) => docker.getContainer(id).top()).then(expectObject)) ?? unreadable('it ended meanwhile'),
@@ -238,6 +247,14 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     control: createEngineControl(ask, statusOf),
     close: () => agent.destroy(),
   };
+}
+
+/** The engine's clock in GET /info as its interface takes it: seconds since 1970 with nanoseconds. */
+function timestampOf(info: JsonObject, endpoint: Endpoint): string {
+  const time = info['SystemTime'];
+  const seconds = typeof time === 'string' ? Math.floor(Date.parse(time) / 1000) : Number.NaN;
+  if (typeof time !== 'string' || !(seconds > 0)) throw new EngineError(`the engine at ${endpoint.url} does not tell its time`);
+  return `${seconds}.${(/\.(\d{1,9})/.exec(time)?.[1] ?? '').padEnd(9, '0')}`;
 }
 
 /** One JSON object after the other. */

@@ -1,3 +1,4 @@
+import type { Checklist } from '../../checks/checklists.ts';
 import type { Check, Edition, Remediation, RemediationMode, Report } from '../model.ts';
 import { EDITIONS } from '../model.ts';
 import { byNumber, SECTION_TITLES } from './common.ts';
@@ -100,5 +101,44 @@ export function renderExplanation(entry: Explanation, edition: Edition, layout: 
     ...block('By hand', entry.manual),
     ...block('CIS numbers', numbers.length === 0 ? 'none: a check of our own' : numbers.join(', ')),
     ...block('Codes of other tools', entry.aliases.length === 0 ? null : entry.aliases.join(', ')),
+  ].join('\n')}\n`;
+}
+
+/** A checklist as `harden list checks --checklist` shows it. */
+export interface ChecklistEntry {
+  readonly checklist: string;
+  readonly title: string;
+  readonly lists: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly boxes: readonly { readonly text: string; readonly checks: readonly CatalogueEntry[]; readonly manual: string | null }[];
+  }[];
+}
+
+export const checklistEntry = (
+  name: string, { title, lists }: Checklist, entriesOf: (terms: readonly string[]) => readonly CatalogueEntry[],
+): ChecklistEntry => ({
+  checklist: name,
+  title,
+  lists: lists.map((list) => ({
+    id: list.id, title: list.title, boxes: list.boxes.map(({ text, checks, manual }) => ({ text, checks: entriesOf(checks), manual: manual ?? null })),
+  })),
+});
+
+/** Every box with the checks that answer it, and what is left to a person. */
+export function renderChecklist({ title, lists }: ChecklistEntry, layout: Layout): string {
+  const style = styleFor(layout);
+  const named = ({ check, cis }: CatalogueEntry): string => cis === null ? check : `${check} (${cis})`;
+  return `${[
+    style.bold(title),
+    ...lists.flatMap((list) => [
+      '', style.bold(list.title),
+      ...list.boxes.flatMap(({ text, checks, manual }) => [
+        ...paragraph(text, layout, 2, '[ ] '),
+        ...(checks.length === 0 ? [] : paragraph(checks.map(named).join(', '), layout, 6, 'checks   ')),
+        ...(manual === null ? [] : paragraph(manual, layout, 6, 'by hand  ')),
+      ]),
+    ]),
+    '', `Judge all that checks can answer with \`harden scan\`, or one box with its ids: \`harden scan -c ID,ID\`.`,
   ].join('\n')}\n`;
 }

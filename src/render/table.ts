@@ -50,7 +50,7 @@ function describeFinding(finding: ShownFinding, whole: CheckResult['outcome'], l
 const subject = ({ target, message }: ShownFinding): string =>
   (target.kind === 'daemon' || target.kind === 'host' || message.includes(target.name) ? '' : `${targetName(target)}: `);
 
-function summaryLines({ summary, results }: Report, style: Style): string[] {
+function summaryLines({ host, summary, results }: Report, style: Style): string[] {
   const counts = [
     style.green(`${summary.pass} PASS`), style.red(`${summary.warn} WARN`), `${summary.na} N/A`, style.cyan(`${summary.manual} MANUAL`),
     style.yellow(`${summary.unknown} UNKNOWN`), ...(summary.waived > 0 ? [`${summary.waived} waived`] : []),
@@ -58,7 +58,8 @@ function summaryLines({ summary, results }: Report, style: Style): string[] {
   const lines = [`${plural(results.length, 'check')}: ${counts.join(', ')}. Score ${summary.score}.`];
   const warned = results.filter(({ outcome }) => outcome === 'warn');
   const count = (mode: string): number => warned.filter(({ remediation }) => remediation.mode === mode).length;
-  if (warned.length > 0) {
+  if (warned.length > 0 && host.image !== undefined) lines.push('`harden explain CHECK` has the steps.');
+  else if (warned.length > 0) {
     lines.push(`Of the WARN, harden can fix ${count('auto')}, ${count('choice')} more once you choose, and gives the steps for ${count('manual')}: see \`harden plan\`.`);
   }
   if (summary.unknown > 0) lines.push('UNKNOWN is what could not be read, and never counts as PASS; the reasons stand above.');

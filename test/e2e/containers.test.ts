@@ -1,6 +1,6 @@
 /** Containers on a real engine, each wrong in one family, and one that is right in all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bed, skipReason, titled, type SystemdHost } from './host.ts';
+import { bed, skipReason, titled, type Suite, type SystemdHost } from './host.ts';
 import { plan, scan, type PlanDocumentJson, type ScanDocument } from './support.ts';
 
 const IDLE = ['busybox:latest', 'sleep', '100000'] as const;
@@ -28,6 +28,8 @@ const CONTAINERS: readonly (readonly [name: string, options: readonly string[], 
   ['quota', ['--cpu-quota', '50000']],
   ['device', ['--device', '/dev/fuse', '--device-cgroup-rule', 'c 10:229 r']],
   ['older', [], ['old:1', 'sleep', '100000']],
+  // What the command does not name, its processes do: busybox is what it is called, and here its file is called sshd.
+  ['hidden', [], ['busybox:latest', 'sh', '-c', 'd=ss; d=/tmp/${d}hd; cp /bin/busybox $d; ln -s $d /tmp/sleep; exec /tmp/sleep 100000']],
 ];
 
 /** What does not start on a host in a container, but is judged all the same. */
@@ -64,14 +66,22 @@ const SHOWN: Readonly<Record<string, { readonly pass: readonly string[]; readonl
   'container.default-bridge': { pass: ['right', 'shared'], warn: ['stock'] },
   'container.docker-socket': { pass: ['right', 'stock'], warn: ['mounting', 'inheriting'] },
   'container.log-rotation': { pass: ['right'], warn: ['stock'] },
-  'operations.exec-privileged': { pass: ['unstarted'], warn: [] },
-  'operations.exec-root': { pass: ['unstarted'], warn: [] },
-  'container.sshd': { pass: [], warn: ['ssh'] },
+  'operations.exec-privileged': { pass: ['unstarted', 'capable'], warn: ['stock'] },
+  'operations.exec-root': { pass: ['unstarted', 'capable'], warn: ['quota'] },
+  'container.sshd': { pass: ['right', 'stock'], warn: ['ssh', 'hidden'] },
   'container.image-pinning': { pass: [], warn: ['older'] },
   'container.host-userns': { pass: [], warn: ['unconfined'] },
 };
 
-describe.skipIf(skipReason('systemd') !== null)(titled('containers of a real engine', 'systemd'), () => {
+/** Posts a body to the engine, some times. */
+const API = `const [path, body, times] = process.argv.slice(1);
+const post = (left) => require('node:http').request({ socketPath: '/var/run/docker.sock', method: 'POST', path, headers: { 'content-type': 'application/json' } }, (answer) => {
+  if (answer.statusCode >= 300) process.exit(1);
+  answer.resume().on('end', () => { if (left > 1) post(left - 1); });
+}).end(body);
+post(Number(times));`;
+
+describe.skipIf(skipReason('systemd') !== null).each<Suite>(['bookworm', 'trixie'])(titled('containers of a real engine, %s', 'systemd'), (suite) => {
   let host: SystemdHost;
   let ids: Map<string, string>;
   let report: ScanDocument;
@@ -80,7 +90,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('containers of a real eng
     report.results.find((result) => result.check === check)?.findings.find(({ target }) => target.id === ids.get(name));
 
   beforeAll(async () => {
-    host = await bed.systemdHost({ name: 'containers' });
+    host = await bed.systemdHost({ name: `containers-${suite}`, suite });
     await host.loadBusybox();
     await host.exec('mkdir -p /srv/data /mnt/shared && mount --bind /mnt/shared /mnt/shared && mount --make-shared /mnt/shared', { check: true });
     await host.exec('test -e /dev/fuse || mknod /dev/fuse c 10 229; docker network create own; docker tag busybox:latest old:1', { check: true });
@@ -90,6 +100,9 @@ describe.skipIf(skipReason('systemd') !== null)(titled('containers of a real eng
     await host.exec('for i in $(seq 100); do test "$(docker inspect -f "{{.State.Health.Status}}" ill)" = unhealthy && exit 0; sleep 0.2; done; exit 1', { check: true });
     const { stdout } = await host.exec('docker inspect -f "{{.Name}} {{.Id}}" $(docker ps -aq)', { check: true });
     ids = new Map(stdout.trim().split('\n').map((line) => line.slice(1).split(' ') as [string, string]));
+    // A container in such a host cannot start a privileged session; what was asked for is judged all the same.
+    await host.exec(['node', '-e', API, '/containers/stock/exec', '{"Cmd": ["sleep", "1000"], "Privileged": true}', '1'], { check: true });
+    await host.exec(['docker', 'exec', '-d', '--user', '0:0', 'quota', 'sleep', '1000'], { check: true });
     report = await scan(host);
     planned = await plan(host);
   });
@@ -109,15 +122,23 @@ describe.skipIf(skipReason('systemd') !== null)(titled('containers of a real eng
     expect(found('container.selinux', 'right')?.outcome).toBe('na');
     expect(found('container.privileged-ports', 'shared')?.outcome).toBe('na');
     expect(found('container.host-userns', 'right')?.outcome).toBe('na');
-    for (const check of ['container.sshd', 'container.image-pinning', 'operations.exec-privileged', 'operations.exec-root']) {
+    // Its health checks are sessions, and what they were is not kept.
+    for (const check of ['container.image-pinning', 'operations.exec-privileged', 'operations.exec-root']) {
       expect({ check, outcome: found(check, 'right')?.outcome }).toEqual({ check, outcome: 'manual' });
     }
+    expect(found('operations.exec-root', 'right')?.message).toContain('health checks included');
   });
 
-  test('an exec session that is open is counted', async () => {
-    await host.exec(['docker', 'exec', '-d', '--user', 'root', 'right', 'sleep', '60'], { check: true });
-    report = await scan(host, '-c', 'operations.exec-root');
-    expect(found('operations.exec-root', 'right')?.message).toContain('1 docker exec session is open');
+  test('an exec session that is open is judged, and one that ended is remembered as long as the engine remembers it', async () => {
+    expect(found('operations.exec-privileged', 'quota')).toMatchObject({ outcome: 'manual', message: expect.stringContaining('No open docker exec session has --privileged') as string });
+    await host.exec(['docker', 'exec', 'capable', 'true'], { check: true });
+    const judged = await scan(host, '-c', 'operations.exec-root');
+    const capable = judged.results[0]?.findings.find(({ target }) => target.id === ids.get('capable'));
+    expect(capable).toMatchObject({ outcome: 'manual', message: expect.stringContaining('1 was started since it was created') as string });
+    // The engine keeps 256 events: after these, it cannot say any more that nothing happened before.
+    await host.exec(['node', '-e', API, '/containers/shared/exec', '{"Cmd": ["true"]}', '260'], { check: true });
+    const later = await scan(host, '-c', 'operations.exec-root');
+    expect(later.results[0]?.findings.find(({ target }) => target.id === ids.get('device'))?.message).toContain('whose events reach back to');
   });
 
   test('every warning of a container says what to do', () => {
@@ -133,17 +154,21 @@ describe.skipIf(skipReason('systemd') !== null)(titled('containers of a real eng
     expect(await outcomeOf('swarm.disabled')).toBe('warn');
     await host.exec(['docker', 'swarm', 'leave', '--force'], { check: true });
 
-    await host.writeFile('/etc/docker/daemon.json', '{"no-new-privileges": true}\n');
+    // With live-restore a container keeps what it was started with, whatever the daemon's defaults are by then.
+    await host.writeFile('/etc/docker/daemon.json', '{"live-restore": true}\n');
+    await host.exec(['systemctl', 'reload', 'docker'], { check: true });
+    await host.writeFile('/etc/docker/daemon.json', '{"live-restore": true, "no-new-privileges": true, "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 512, "Hard": 1024}}}\n');
     await host.exec(['systemctl', 'restart', 'docker'], { check: true });
     await host.run('-d', '--name', 'newer', ...IDLE);
-    await host.exec(['docker', 'start', 'stock'], { check: true });
     // What the engine really gave them.
     const pid = async (name: string): Promise<string> => (await host.exec(['docker', 'inspect', '-f', '{{.State.Pid}}', name], { check: true })).stdout.trim();
     const flag = async (name: string): Promise<string> => (await host.exec(['grep', 'NoNewPrivs', `/proc/${await pid(name)}/status`])).stdout.trim();
     expect([await flag('newer'), await flag('stock')]).toEqual(['NoNewPrivs:\t1', 'NoNewPrivs:\t0']);
     ids.set('newer', (await host.exec(['docker', 'inspect', '-f', '{{.Id}}', 'newer'], { check: true })).stdout.trim());
-    report = await scan(host, '-c', 'container.no-new-privileges');
-    expect(found('container.no-new-privileges', 'newer')?.outcome).toBe('pass');
-    expect(found('container.no-new-privileges', 'stock')?.outcome).toBe('unknown');
+    report = await scan(host, '-c', 'container.no-new-privileges,container.ulimits');
+    for (const check of ['container.no-new-privileges', 'container.ulimits']) {
+      expect([check, found(check, 'newer')?.outcome, found(check, 'stock')?.outcome]).toEqual([check, 'pass', 'warn']);
+    }
+    expect(found('container.ulimits', 'stock')).toMatchObject({ pending: { waitsFor: 'a restart of the container' } });
   });
 });

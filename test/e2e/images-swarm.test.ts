@@ -12,12 +12,16 @@ const SECRET = 'hunter2-very-secret';
 const BAD = `FROM busybox:latest
 ARG NPM_TOKEN
 ADD Dockerfile /copy
+RUN printf '#!/bin/sh\\n' > /bin/sudo && chmod +x /bin/sudo && cp /bin/sudo /bin/apk
+RUN sudo true && apk add curl
 ENV ADDR=1 DB_PASSWORD="${SECRET} and more"
 RUN printf '#!/bin/sh\\n' > /bin/apt-get && chmod +x /bin/apt-get
 RUN apt-get update
+RUN apt-get -y dist-upgrade
 RUN apt-get install -y curl && wget -qO- http://127.0.0.1:1/install | sh
 HEALTHCHECK NONE
 USER 0:0
+VOLUME /sys/fs/app
 `;
 const GOOD = `FROM busybox:latest
 COPY Dockerfile /copy
@@ -29,7 +33,8 @@ LABEL org.opencontainers.image.base.name=busybox:latest
 USER 1000:1000
 `;
 
-const BUILD_CHECKS = ['image.user', 'image.healthcheck', 'image.update-alone', 'image.copy-not-add', 'image.no-secrets', 'image.verified-packages', 'image.package-pins'];
+const BUILD_CHECKS = ['image.user', 'image.healthcheck', 'image.update-alone', 'image.copy-not-add', 'image.no-secrets', 'image.verified-packages', 'image.package-pins',
+  'image.no-sudo', 'image.volumes', 'image.dist-upgrade', 'image.apk-cache'];
 
 /** What a patch of the Dockerfile answers. */
 const ADVISED = ['image.user', 'image.healthcheck', 'image.update-alone', 'image.copy-not-add'];
@@ -60,6 +65,34 @@ describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and sw
     const message = document.results.find(({ check }) => check === 'image.no-secrets')?.findings.find(({ target }) => target.id === bad)?.message;
     expect(message).toContain('DB_PASSWORD in ENV');
     expect(message).toContain('NPM_TOKEN in RUN');
+  });
+
+  test('names, expressions and labels select images, and waivers hold by image and label', async () => {
+    const judged = async (...args: string[]): Promise<string[]> => (await scan(host, '-c', 'CIS-DI-0006', ...args)).results[0]?.findings.map(({ target: { name } }) => name) ?? [];
+    expect((await judged()).toSorted()).toEqual(['bad:1', 'busybox:latest', 'good:1']);
+    expect(await judged('-i', 'bad')).toEqual(['bad:1']);
+    expect(await judged('-x', '/^(bad|good):/')).toEqual(['busybox:latest']);
+    expect(await judged('-t', 'org.opencontainers.image.base.name=busybox:latest')).toEqual(['good:1']);
+    expect(outcomes(await scan(host, '-c', 'DKL-DI-0006'))).toEqual({ 'image.latest-tag': 'warn' });
+    expect(outcomes(await scan(host, '-c', 'dkl-di-0006', '-x', 'busybox'))).toEqual({ 'image.latest-tag': 'pass' });
+    const { code, stderr } = await harden(host, ['scan', '-i', 'bad', '-x', 'nobody']);
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringMatching(/matches --exclude-name nobody\n/u) as string });
+
+    await host.exec(['docker', 'create', '--name', 'kept', '--label', 'team=a', 'good:1', 'true'], { check: true });
+    await host.exec(['docker', 'create', '--name', 'other', 'bad:1', 'true'], { check: true });
+    await host.writeFile('/tmp/waive.yaml', `waivers:
+  - { check: container.memory-limit, target: label=team=a, reason: small, owner: a }
+  - { check: image.healthcheck, target: "image=bad:*", reason: legacy, owner: a }
+`);
+    const waived = await scan(host, '-c', 'container.memory-limit', '-c', 'image.healthcheck', '--policy', '/tmp/waive.yaml');
+    expect(waived.results.flatMap(({ findings }) => findings).filter(({ waiver }) => waiver !== undefined).map(({ target: { name } }) => name).toSorted()).toEqual(['bad:1', 'kept']);
+    const selected = await plan(host, '-c', 'container.memory-limit', '-i', 'kept', '-o', '/tmp/selected.json');
+    expect(selected.deferred.map(({ target: { name } }) => name)).toEqual(['kept']);
+    expect((await harden(host, ['apply', '/tmp/selected.json', '--yes'])).code).toBe(0);
+    await host.exec(['docker', 'rename', 'kept', 'renamed'], { check: true });
+    const gone = await harden(host, ['apply', '/tmp/selected.json', '--yes']);
+    expect({ code: gone.code, stderr: gone.stderr }).toMatchObject({ code: 2, stderr: expect.stringMatching(/matches --include kept\n/u) as string });
+    await host.exec(['docker', 'rm', 'renamed', 'other'], { check: true });
   });
 
   test('no document holds the secret', async () => {

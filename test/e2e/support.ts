@@ -19,14 +19,14 @@ export const harden = (host: TestHost, args: readonly string[], options: ExecOpt
 /** The parts of our documents that the tests look at. */
 export interface ScanDocument {
   host: { hostname: string; engine: { endpoint: string; local: boolean; version: string } };
-  results: { check: string; cis: string | null; section: string; outcome: string; findings: { target: { id: string }; outcome: string; message: string; pending?: { waitsFor: string } }[] }[];
+  results: { check: string; cis: string | null; section: string; outcome: string; findings: { target: { id: string; name: string }; outcome: string; message: string; pending?: { waitsFor: string }; waiver?: { owner: string } }[] }[];
   summary: Record<string, number>;
 }
 export interface PlanDocumentJson {
   id: string;
   changes: { id: string; kind: string; target: { id: string }; diff: string; impact: string; because: { check: string; target: { id: string } }[]; promises: { check: string; expect: string }[] }[];
   promises: string[];
-  deferred: { check: string; target: { id: string }; reason: string; explanation: string; needs: string | null }[];
+  deferred: { check: string; target: { id: string; name: string }; reason: string; explanation: string; needs: string | null }[];
   advice?: { check: string[]; target: { id: string; name: string }; path: string; diff: string; notes: string[] }[];
   summary: { warns: number; fixable: number; changes: number; deferred: number };
 }

@@ -1,0 +1,89 @@
+/** What images hold inside, on engines that save the classic layout (20.10) and an OCI layout (26.1): through the engine, and from what it saves without one. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bed, skipReason, titled, type Suite, type SystemdHost } from './host.ts';
+import { harden, outcomes, plan, scan, type ScanDocument } from './support.ts';
+
+const SECRET = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ';
+
+const BAD = `FROM busybox:latest
+RUN cp /bin/busybox /bin/as-root && chmod 4755 /bin/as-root && ln /bin/as-root /bin/as-root-too
+RUN mkdir -p /var/lib/apt/lists /root/.ssh && echo x > /var/lib/apt/lists/index && printf 'root::0:0::/:/bin/sh\\ntoor:x:0:0::/:/bin/sh\\n' > /etc/passwd
+COPY key /root/.ssh/deploy
+RUN rm /root/.ssh/deploy && rm -rf /var/lib/apt/lists/*
+COPY Dockerfile /app/Dockerfile
+`;
+const GOOD = `FROM bad:1
+RUN rm -rf /bin/as-root /bin/as-root-too /app && printf 'root:x:0:0::/:/bin/sh\\n' > /etc/passwd
+`;
+
+const CHECKS = ['image.setuid', 'image.secret-files', 'image.empty-password', 'image.unique-accounts', 'image.package-cache', 'image.unneeded-files'];
+const SELECT = ['-c', CHECKS.join(',')];
+const all = (outcome: string): Record<string, string> => Object.fromEntries(CHECKS.map((check) => [check, outcome]));
+/** What a layer below still holds cannot be taken away above. */
+const MENDED = { ...all('pass'), 'image.secret-files': 'warn', 'image.package-cache': 'warn' };
+
+describe.skipIf(skipReason('systemd') !== null)(titled('inside images', 'systemd'), () => {
+  describe.each<Suite>(['bookworm', 'trixie'])('on %s', (suite) => {
+    let host: SystemdHost;
+    const build = async (name: string, dockerfile: string): Promise<string> => {
+      await host.writeFile(`/srv/${name}/Dockerfile`, dockerfile);
+      await host.writeFile(`/srv/${name}/key`, `-----BEGIN OPENSSH PRIVATE KEY-----\n${SECRET}\n-----END OPENSSH PRIVATE KEY-----\n`);
+      await host.exec(['docker', 'build', '-t', `${name}:1`, `/srv/${name}`], { check: true });
+      return (await host.exec(['docker', 'image', 'inspect', '-f', '{{.Id}}', `${name}:1`], { check: true })).stdout.trim();
+    };
+    const of = (document: ScanDocument, id: string): Record<string, string | undefined> =>
+      Object.fromEntries(document.results.map(({ check, findings }) => [check, findings.find(({ target }) => target.id === id)?.outcome]));
+
+    let bad: string;
+    let good: string;
+    beforeAll(async () => {
+      host = await bed.systemdHost({ name: `image-files-${suite}`, suite });
+      await host.loadBusybox();
+      bad = await build('bad', BAD);
+      good = await build('good', GOOD);
+    });
+    afterAll(() => host.down());
+
+    test('--deep judges the files of each image; without it they are a task for a person', async () => {
+      expect(outcomes(await scan(host, ...SELECT))).toEqual(all('manual'));
+      const document = await scan(host, '--deep', ...SELECT);
+      expect(of(document, bad)).toEqual(all('warn'));
+      expect(of(document, good)).toEqual(MENDED);
+      const messages = document.results.flatMap(({ findings }) => findings.filter(({ target }) => target.id === bad).map(({ message }) => message)).join('\n');
+      expect(messages).toContain('/bin/as-root (4755) and /bin/as-root-too (4755)');
+      expect(messages).toMatch(/a private key at \/root\/\.ssh\/deploy \(layer 4 of 6, removed later, but still in the image\)/u);
+      expect(messages).toContain('uid 0 stands for 2 entries (root and toor)');
+      expect(JSON.stringify(document)).not.toContain(SECRET);
+    });
+
+    test('every WARN is deferred with its steps, and a snapshot says the same as the host', async () => {
+      const { deferred, summary } = await plan(host, '--deep', ...SELECT);
+      expect(summary.warns).toBe(CHECKS.length + 2);
+      expect(deferred.map(({ reason }) => reason)).toEqual(deferred.map(() => 'manual'));
+      expect(await harden(host, ['collect', '--deep', '-o', '/tmp/facts.json'])).toMatchObject({ code: 0 });
+      expect(await host.readFile('/tmp/facts.json')).not.toContain(SECRET);
+      expect(of(await scan(host, '--facts', '/tmp/facts.json', ...SELECT), bad)).toEqual(all('warn'));
+    });
+
+    test('--image judges one image, by name and from what docker save wrote, with no engine at all', async () => {
+      expect(outcomes(await scan(host, '--image', 'bad:1', '--deep', ...SELECT))).toEqual(all('warn'));
+      await host.exec('docker save good:1 -o /tmp/good.tar && gzip -k /tmp/good.tar && mkdir /tmp/layout && tar -xf /tmp/good.tar -C /tmp/layout', { check: true });
+      const without = ['--docker-host', 'unix:///nonexistent.sock', '--deep', ...SELECT];
+      for (const archive of ['/tmp/good.tar', '/tmp/good.tar.gz', ...(suite === 'trixie' ? ['/tmp/layout'] : [])]) {
+        const document = await scan(host, '--image', archive, ...without);
+        expect(outcomes(document), archive).toEqual(MENDED);
+        expect(document.results[0]?.findings[0]?.target.id).toBe(good);
+      }
+    });
+
+    test('an archive that was cut or changed is refused, and nothing is judged', async () => {
+      const damage = { cut: 'head -c 100000 /tmp/good.tar > /tmp/damaged.tar', changed: "sed 's/toor/t00r/g' /tmp/good.tar > /tmp/damaged.tar" };
+      for (const [name, command] of Object.entries(damage)) {
+        await host.exec(command, { check: true });
+        const { code, stdout, stderr } = await harden(host, ['scan', '--image', '/tmp/damaged.tar', '--deep']);
+        expect({ name, code, stdout }).toEqual({ name, code: 2, stdout: '' });
+        expect(stderr).toContain('/tmp/damaged.tar');
+      }
+    });
+  });
+});
