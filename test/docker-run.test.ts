@@ -68,9 +68,15 @@ function comparable(spec: ContainerSpec): unknown {
   };
 }
 
+/** What was left out of the recordings because it says nothing. */
+const NOT_CHOSEN: JsonObject = {
+  Privileged: false, NetworkMode: '', PidMode: '', IpcMode: '', UTSMode: '', UsernsMode: '', Binds: null, CapAdd: null, CapDrop: null, Devices: null, SecurityOpt: null,
+  Ulimits: null, PortBindings: {}, RestartPolicy: {},
+};
+
 function specOf({ HostConfig = {}, NetworkingConfig, ...config }: JsonObject): ContainerSpec {
   const networks = (NetworkingConfig as JsonObject | undefined)?.['EndpointsConfig'] ?? {};
-  const spec = valueOf(parseInspect({ Config: config, HostConfig, NetworkSettings: { Networks: networks }, State: { Status: 'created' } }, { apiVersion: '1.41' }).spec);
+  const spec = valueOf(parseInspect({ Mounts: null, Config: config, HostConfig: { ...NOT_CHOSEN, ...HostConfig as JsonObject }, NetworkSettings: { Networks: networks }, State: { Status: 'created' } }, { apiVersion: '1.41' }).spec);
   if (spec === undefined) throw new Error('no specification');
   return spec;
 }

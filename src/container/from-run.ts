@@ -26,7 +26,7 @@ export interface GivenFlag {
 }
 
 /** Words that belong together: one flag with its value, or several short ones in one word (`-dit`). */
-interface FlagGroup {
+export interface FlagGroup {
   readonly start: number;
   readonly end: number;
   readonly given: readonly GivenFlag[];
@@ -396,7 +396,7 @@ function readGiven(given: readonly Given[], image: Word, command: readonly strin
     ],
   };
   return {
-    raw: { Id: '', Name: text('name'), Config: config, HostConfig: host, NetworkSettings: { Networks: endpoints }, State: { Status: 'created' } },
+    raw: { Id: '', Name: text('name'), Mounts: null, Config: config, HostConfig: host, NetworkSettings: { Networks: endpoints }, State: { Status: 'created' } },
     unseen: given.filter(({ flag: { name, fields }, value }) => ['env-file', 'label-file'].includes(name) || (fields.length === 0 && isHostFlag(name) && value !== 'false'))
       .map(({ spelling, value }) => `${spelling} ${shellWord(value)}`),
   };
@@ -512,7 +512,7 @@ function readNetworks({ all, of, last, conflict }: Pick<Readers, 'all' | 'of' | 
       linkLocalIps: [...network.linkLocalIps, ...linkLocalIps], macAddress: network.macAddress || (own ? macAddress : ''),
     };
     const endpoint = endpointOf(merged, first && own ? links : []);
-    if (own || Object.keys(endpoint).length > 0) endpoints.set(network.name, endpoint);
+    if (!first || Object.keys(endpoint).length > 0) endpoints.set(network.name, endpoint);
   });
   return { mode, endpoints: fromMap(endpoints), macAddress: own ? '' : macAddress };
 }
