@@ -70,7 +70,7 @@ function factsFor(definitions: readonly Definition[], stock: boolean): Facts {
     audit: { version: unseen, enabled: unseen, loaded: unseen, persistent: unseen, augenrules: false },
     accounts: unseen,
     containers: present(definitions.map((definition) => containerOf(definition, stock ? STOCK.loggingDriver : null))),
-    images: unseen, networks: unseen,
+    images: unseen, networks: known([]),
   };
 }
 
@@ -131,5 +131,5 @@ function deferral({ check, target, message }: Finding, fix: SpecFix, remediation
     return { check, target, reason: 'choice', explanation: `${message}. ${fix.explanation}`, needs: `--set container.${fix.choose}=VALUE, or parameters.container.${fix.choose} in harden.yaml` };
   }
   const effect = remediation?.effect ?? '';
-  return { check, target, reason: 'manual', explanation: `${message}. What it needs, only its owner knows.${effect === '' ? '' : ` With the fix: ${effect.charAt(0).toLowerCase()}${effect.slice(1)}`}`, needs: `harden explain ${check}${policy.benchmark === '1.8.0' ? '' : ` --benchmark ${policy.benchmark}`}` };
+  return { check, target, reason: 'manual', explanation: `${message}. Whether it has to be so, only its owner knows.${effect === '' ? '' : ` With the fix, ${effect.charAt(0).toLowerCase()}${effect.slice(1)}`}`, needs: `harden explain ${check}${policy.benchmark === '1.8.0' ? '' : ` --benchmark ${policy.benchmark}`}` };
 }

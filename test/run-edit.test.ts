@@ -26,6 +26,8 @@ describe('edits of a docker run line', () => {
       '# web\ndocker run \\\n    -d \\\n    -p 8080:80 \\\n    --memory 512m \\\n    --read-only \\\n    nginx:1.25  # the server\n',
     ],
     ['docker run \\\n  -d nginx', [READ_ONLY], 'docker run \\\n  -d \\\n  --read-only nginx'],
+    ['docker run -d \\\n  nginx', [READ_ONLY], 'docker run -d \\\n  --read-only \\\n  nginx'],
+    ['docker run \\\n  nginx', [READ_ONLY], 'docker run \\\n  --read-only \\\n  nginx'],
     ['docker run -d -- nginx', [READ_ONLY], 'docker run -d --read-only -- nginx'],
     ['docker run -p 8080:80 nginx', [{ op: 'replace', path: 'network.ports', value: PORT, by: LOCAL }], 'docker run -p 127.0.0.1:8080:80 nginx'],
     ['docker run -p8080:80 nginx', [{ op: 'replace', path: 'network.ports', value: PORT, by: LOCAL }], 'docker run -p127.0.0.1:8080:80 nginx'],

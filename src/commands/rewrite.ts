@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { checks } from '../../checks/index.ts';
-import { remediations } from '../../remediations/index.ts';
+import { containerRemediations as remediations } from '../../remediations/containers/index.ts';
 import { parseRunText, parseRunWords } from '../container/from-run.ts';
 import type { RunCommand } from '../container/from-run.ts';
 import { editRun } from '../container/run-edit.ts';

@@ -178,10 +178,10 @@ function quotedLike(old: string, value: string): string {
   return /^'[^']*'$/s.test(old) && !value.includes('\'') ? `'${value}'` : shellWord(value);
 }
 
-/** What stands between flags in the line's own layout: where some begin a line, the last of those breaks. */
+/** What stands between flags in the line's own layout: where some begin a line, the last of those breaks; else that before the image. */
 function separator({ text, groups, verbEnd, image }: RunCommand): string {
   const ends = [verbEnd, ...groups.map(({ end }) => end)];
   const gaps = [...groups.map(({ start }) => start), image.start].map((start, index) => text.slice(ends[index], start).match(/^[ \t]*(?:\\\n[ \t]*)+/)?.[0]);
-  const broken = gaps.slice(0, Math.max(1, groups.length)).filter((gap) => gap !== undefined);
-  return (broken.at(-1) ?? ' ').replace(/(?:[ \t]*\\\n)+/, ' \\\n');
+  const broken = gaps.slice(0, groups.length).filter((gap) => gap !== undefined);
+  return (broken.at(-1) ?? gaps.at(-1) ?? ' ').replace(/(?:[ \t]*\\\n)+/, ' \\\n');
 }
