@@ -112,7 +112,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('projects of Docker Compo
     expect(await host.readFile(`${DIRECTORY}/compose.override.yaml`)).toBe(OVERRIDE.replace('tmpfs: /run', 'tmpfs: [/run, "/tmp:rw,size=8m"]'));
 
     const after = await ids();
-    expect(Object.keys(after)).toEqual(Object.keys(before));
+    expect(Object.keys(after).sort()).toEqual(Object.keys(before).sort());
     expect(Object.keys(after).filter((name) => after[name] !== before[name])).toEqual(['shop-web-1']);
     const format = '{{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.SecurityOpt}} {{.HostConfig.Memory}} {{index .HostConfig.Tmpfs "/tmp"}}';
     expect((await host.exec(['docker', 'inspect', '-f', format, 'shop-web-1'])).stdout).toBe('[NET_RAW] [] true [no-new-privileges:true] 67108864 rw,size=8m\n');
