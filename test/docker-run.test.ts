@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
+import fc from 'fast-check';
 import { parseInspect } from '../src/container/from-inspect.ts';
 import { parseRunWords, specOfFlags } from '../src/container/from-run.ts';
+import { inexpressible } from '../src/container/inexpressible.ts';
 import { RUN_FLAGS } from '../src/container/run-flags.ts';
+import { isUserDefined } from '../src/container/run-values.ts';
+import { runCommands } from '../src/container/to-run.ts';
 import { UsageError } from '../src/errors.ts';
 import type { ContainerSpec, Json, JsonObject } from '../src/model.ts';
 import { valueOf } from '../src/model.ts';
@@ -60,6 +64,8 @@ function comparable(spec: ContainerSpec): unknown {
       .toSorted((a, b) => (`${a.target} ${a.source}` < `${b.target} ${b.source}` ? -1 : 1)),
     network: {
       ...network,
+      // The clients repeat those of the endpoint, and engines use them on networks of their own only.
+      links: isUserDefined(namespaces.network) ? [] : network.links,
       exposed: network.exposed.toSorted(),
       ports: network.ports.toSorted((a, b) => a.containerPort - b.containerPort),
       macAddress: own ? network.macAddress : network.macAddress ?? first?.macAddress ?? null,
@@ -117,4 +123,30 @@ test('a flag by itself says what it says in a line, or nothing when it needs ano
   const [port, alias] = parseRunWords(['docker', 'run', '-p', '80:80', '--network-alias', 'a', '--network', 'n', 'x']).groups.map(({ given }) => given);
   expect(specOfFlags(port ?? [])?.network.ports).toEqual([{ ip: '', hostPort: '80', containerPort: 80, protocol: 'tcp' }]);
   expect(specOfFlags(alias ?? [])).toBeNull();
+});
+
+describe('parse(print(x)) = x', () => {
+  const again = (spec: ContainerSpec): unknown => comparable(parseRunWords(runCommands(spec, '1.50')[0] ?? []).spec);
+  const taken = cases.map(({ name, argv }) => [name, parsed(argv)] as const).flatMap(([name, spec]) => ('refuses' in spec ? [] : [[name, spec] as const]));
+
+  it.each(taken)('%s', (_, spec) => {
+    if (inexpressible(spec, 'run', '1.50').length === 0) expect(again(spec)).toEqual(comparable(spec));
+  });
+
+  test('with hostile texts', () => {
+    const [, plain] = taken[0] ?? [];
+    if (plain === undefined) throw new Error('no case');
+    const text = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('$(id)', '`', '\'', '"', '\\', '\n', '--read-only', '-p', '__proto__', 'a,b="c"', '=', ':')).filter((value) => !value.includes('\0'));
+    const name = text.filter((value) => !value.includes('='));
+    const spec = fc.record({
+      env: fc.uniqueArray(fc.tuple(name, text), { maxLength: 4, selector: ([key]) => key }).map((pairs) => pairs.map(([key, value]) => `${key}=${value}`)),
+      labels: fc.dictionary(name, text, { maxKeys: 4 }), command: fc.array(text, { minLength: 1, maxLength: 4 }), user: text, workingDir: text, hostname: text,
+      mounts: fc.uniqueArray(name.filter((value) => !/[:,"\r\n]/.test(value)), { maxLength: 3 }).map((sources) => sources.map((source, index) => ({
+        kind: 'bind' as const, via: 'binds' as const, source: `/${source}`, target: `/t${index}`, readOnly: false, options: '', details: null, volume: null,
+      }))),
+    }).map((chosenParts): ContainerSpec => ({ ...plain, ...chosenParts }));
+    fc.assert(fc.property(spec, (one) => {
+      if (inexpressible(one, 'run', '1.50').length === 0) expect(again(one)).toEqual(comparable(one));
+    }), { numRuns: 150 });
+  });
 });

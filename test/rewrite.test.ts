@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
@@ -43,8 +43,11 @@ describe('harden rewrite', () => {
     const run = file('run.sh', '#!/bin/sh\n# web\ndocker run \\\n    -d \\\n    -p "8080:80" \\\n    nginx  # the server\n');
     const compose = file('compose.yaml', '# project\nservices:\n  web:\n    image: nginx  # pin me\n    ports:\n      - "8080:80"\n');
     chmodSync(run, 0o750);
+    if (process.getuid?.() === 0) chownSync(run, 12_345, 12_346);
+    const { uid, gid } = statSync(run);
     expect(await harden(['rewrite', '--write', '-c', 'container.bind-interface,container.pids-limit', ...SETTINGS, run, compose])).toMatchObject({ code: 0 });
     expect(readFileSync(run, 'utf8')).toBe('#!/bin/sh\n# web\ndocker run \\\n    -d \\\n    -p "127.0.0.1:8080:80" \\\n    --pids-limit 2048 \\\n    nginx  # the server\n');
+    expect(statSync(run)).toMatchObject({ uid, gid });
     expect(statSync(run).mode & 0o777).toBe(0o750);
     const after = readFileSync(compose, 'utf8');
     expect(after).toContain('# project\nservices:\n  web:\n    image: nginx  # pin me\n');

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { chown, open, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { checks } from '../../checks/index.ts';
 import { containerRemediations as remediations } from '../../remediations/containers/index.ts';
@@ -157,10 +157,10 @@ async function readRegular(name: string, path: string): Promise<Uint8Array> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const stat = await file.stat();
-      if (stat.isDirectory()) throw new UsageError(`${name} is a directory; name the file in it`);
-      if (!stat.isFile()) throw new UsageError(`${name} is not a regular file; pipe it to \`harden rewrite -\``);
-      if (stat.size > MAX_BYTES) throw new UsageError(`${name} is larger than ${MAX_BYTES >> 20} MiB: this is no file that people edit`);
+      const found = await file.stat();
+      if (found.isDirectory()) throw new UsageError(`${name} is a directory; name the file in it`);
+      if (!found.isFile()) throw new UsageError(`${name} is not a regular file; pipe it to \`harden rewrite -\``);
+      if (found.size > MAX_BYTES) throw new UsageError(`${name} is larger than ${MAX_BYTES >> 20} MiB: this is no file that people edit`);
       return await file.readFile();
     } finally {
       await file.close();
@@ -171,11 +171,12 @@ async function readRegular(name: string, path: string): Promise<Uint8Array> {
   }
 }
 
-/** Replaces a file that is still what was read, whole, with its mode. */
+/** Replaces a file that is still what was read, whole, with its mode and owner; of a link, what it leads to. */
 async function replaceFile(path: string, before: string, after: string): Promise<void> {
-  const { stat, realpath } = await import('node:fs/promises');
   const target = await realpath(path);
-  const { mode } = await stat(target);
-  if (await readFile(target, 'utf8') !== before.replace(/^\ufeff/, '') && await readFile(target, 'utf8') !== before) throw new UsageError(`${path} changed while it was read; run it again`);
+  const { mode, uid, gid } = await stat(target);
+  if (await readFile(target, 'utf8') !== before) throw new UsageError(`${path} changed while it was read; run it again`);
   await writeResult(target, after, mode & 0o777);
+  const written = await stat(target);
+  if (written.uid !== uid || written.gid !== gid) await chown(target, uid, gid);
 }

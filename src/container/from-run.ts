@@ -360,7 +360,8 @@ function readGiven(given: readonly Given[], image: Word, command: readonly strin
     DnsOptions: texts('dns-option'),
     DnsSearch: [...all('dns-search', checkDomain)],
     ExtraHosts: [...all('add-host', parseExtraHost)],
-    Links: [...all('link', checkLink)],
+    // On a network of the user's own, links are the endpoint's.
+    Links: isUserDefined(mode) ? [] : [...all('link', checkLink)],
     Sysctls: map('sysctl', checkSysctl),
     Runtime: text('runtime'),
     Isolation: text('isolation'),

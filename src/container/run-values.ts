@@ -370,7 +370,9 @@ export function parseGpus(text: string): JsonObject {
         counted = true;
         break;
       case 'device': request['DeviceIDs'] = value.split(','); break;
-      case 'capabilities': request['Capabilities'] = [[...value.split(','), 'gpu']]; break;
+      case 'capabilities':
+        if (value.split(',').includes('')) return refuse('names no capability after capabilities=');
+        request['Capabilities'] = [[...value.split(','), 'gpu']]; break;
       case 'options': {
         const options = textMap();
         for (const option of parseCsv(value)) setText(options, option);
