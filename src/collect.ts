@@ -1,5 +1,6 @@
 import { dirname } from 'node:path/posix';
 import { auditFileRequests, auditParentPaths, auditRequests, auditStatPaths, layerDirectories, parseAudit } from './collect/audit.ts';
+import { readCompose } from './collect/compose.ts';
 import { configFlag, containerdFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
 import {
   parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
@@ -120,6 +121,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
   const inSwarm = info !== undefined && !['', 'inactive'].includes(info.swarm.state);
   const live = readLive(second, valueOf(containers) ?? []);
+  const compose = readCompose(second, files, valueOf(containers) ?? [], local.euid);
   const swarmState = inSwarm ? second.text(`${info.dockerRootDir}/swarm/docker-state.json`) : undefined;
   await second.read(reader);
 
@@ -135,6 +137,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     ...(serving.unit === null ? [] : [unitDropInPath(serving.unit)]),
   ];
   files.need(third, [...named, ...named.flatMap(directoriesAbove), ...files.directories(), ...auditParentPaths(auditFacts)]);
+  const composed = compose.third(third, endpoint.url);
   await third.read(reader);
 
   const process = { pid: serving.owner.pid, uid: serving.owner.uid, argv: serving.owner.argv, startedAt: serving.owner.startedAt };
@@ -163,6 +166,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     accounts: accounts(),
     swarmNode: info === undefined ? unreadable('the engine does not say whether it is in a swarm') : flattened(swarmState?.() ?? absent, parseSwarmState),
     contentTrust: parseContentTrust(contentTrust, logins()),
+    ...(containers.status === 'present' && { compose: present(composed()) }),
   };
 }
 

@@ -134,3 +134,20 @@ function maskValue(token: string, word: string, secret: boolean): string {
   if (!secret) return maskString(null, word);
   return word === '' || ['true', 'false', 'null'].includes(token) ? word : MASK;
 }
+
+/** NAME: value, in a block or between braces, the value bare or in quotes. */
+const YAML_MEMBER = /(^|[\s{,"'-])(["']?)([A-Za-z_][\w.-]*)\2(\s*:[ \t]+)("(?:[^"\\\r\n]|\\.)*"?|'[^'\r\n]*'?|[^\s,{}[\]#&*!|>"'][^,{}\r\n]*|[|>][^\r\n]*)/g;
+
+/** The text of a YAML file with the secrets in it masked and its lines kept, so that two masked texts make the diff that the two texts would. */
+export function maskSecretsInYamlText(text: string): string {
+  let below: number | null = null;
+  return text.split('\n').map((line) => {
+    const indent = /^[ -]*/.exec(line)?.[0].length ?? 0;
+    // The lines of a block scalar, a list or a mapping under a secret's name.
+    if (below !== null && (line.trim() === '' || indent > below)) return line.replace(/\S[^\r]*/, MASK);
+    const opened = /^([ -]*)["']?([A-Za-z_][\w.-]*)["']?\s*:\s*(?:[|>][-+0-9]*)?\s*(?:#.*)?$/.exec(line);
+    below = opened !== null && isSecretName(opened[2] ?? '') && opened[2]?.toLowerCase() !== 'secrets' ? (opened[1]?.length ?? 0) : null;
+    return maskSecretsInText(line.replace(YAML_MEMBER, (match: string, before: string, quote: string, name: string, colon: string) =>
+      (isSecretName(name) && name.toLowerCase() !== 'secrets' ? `${before}${quote}${name}${quote}${colon}${MASK}` : match)));
+  }).join('\n');
+}

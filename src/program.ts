@@ -6,6 +6,7 @@ import type { ExplainOptions } from './commands/explain.ts';
 import type { HistoryOptions } from './commands/history.ts';
 import type { ListOptions } from './commands/list.ts';
 import type { PlanOptions } from './commands/plan.ts';
+import type { RewriteOptions } from './commands/rewrite.ts';
 import type { RollbackOptions } from './commands/rollback.ts';
 import type { ScanOptions } from './commands/scan.ts';
 import type { VerifyOptions } from './commands/verify.ts';
@@ -28,6 +29,7 @@ const EXITS = {
   history: '0 listed',
   apply: '0 every change is in and every promise holds, or nothing to do; 1 something is pending, unmet or regressed; 3 a change failed and was rolled back; 4 the roll-back did not fully succeed',
   rollback: '0 done, or nothing to do; 4 the roll-back did not fully succeed',
+  rewrite: '0 nothing to change, or written; 1 changes are proposed',
   list: '0 listed',
   explain: '0 explained',
 } as const;
@@ -179,6 +181,14 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .addOption(new Option('--all', 'every run, newest first').helpGroup(WHAT)),
     engine, restart, yes('undo'), common,
   ).action(async (run: string | undefined, options: RollbackOptions) => exit(await (await import('./commands/rollback.ts')).rollback(run, options, context)));
+
+  extend(
+    command('rewrite', look, 'Harden a docker run line or a compose file without an engine, and print what to change.')
+      .argument('[file-or-line...]', 'files (- is standard input), or after -- one line: docker run …')
+      .addOption(new Option('--write', 'edit the files in place').helpGroup(ALLOW)),
+    selection, (rewrite) => rewrite.addOption(new Option('--set <name=value>', 'a policy parameter: a dotted path, and its value as YAML').argParser(collected).helpGroup(WHAT)),
+    output('diff (default), text (the new text) or json', 'write the result to a file'), common,
+  ).action(async (words: readonly string[], options: RewriteOptions) => exit(await (await import('./commands/rewrite.ts')).rewrite(words, options, context)));
 
   extend(
     command('list', know, 'The catalogue: every check with its fix, or only those with a fix.')

@@ -3,6 +3,7 @@ import type { RunSummary } from './journal.ts';
 import type {
   CheckResult, ContainerParameters, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
+import type { RewriteDocument } from './render/rewrite.ts';
 import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
 import type { DockerBenchDocument } from './render/docker-bench.ts';
 import { namePattern } from './targets.ts';
@@ -360,6 +361,25 @@ const historyDocument = z.object({
   })),
 }) satisfies z.ZodType<Document & { runs: RunSummary[] }>;
 
+/** `harden rewrite --format json`. */
+const rewriteDocument = z.object({
+  ...document,
+  benchmark: edition,
+  files: z.array(z.object({
+    file: z.string(),
+    changed: z.boolean(),
+    diff: z.string(),
+    containers: z.array(z.object({
+      target,
+      fixed: z.array(z.object({ check: z.string(), message: z.string(), effect: z.string() })),
+      deferred: z.array(z.object({ ...reference, reason: z.enum(DEFER_REASONS), explanation: z.string(), needs: z.string().nullable() })),
+      unknown: z.array(z.object({ check: z.string(), message: z.string() })),
+      unseen: z.array(z.string()),
+    })),
+  })),
+  summary: z.object({ files: z.int(), changed: z.int(), fixed: z.int(), deferred: z.int() }),
+}) satisfies z.ZodType<RewriteDocument>;
+
 export { parameters as policyParameters };
 
 interface Document {
@@ -374,6 +394,7 @@ const SHIPPED = {
   outcomes: { schema: outcomesDocument, title: 'harden apply --format json, harden verify --format json' },
   'docker-bench': { schema: dockerBenchDocument, title: 'harden scan --format docker-bench' },
   history: { schema: historyDocument, title: 'harden history --format json' },
+  rewrite: { schema: rewriteDocument, title: 'harden rewrite --format json' },
   list: { schema: listDocument, title: 'harden list --format json' },
   checklist: { schema: checklistDocument, title: 'harden list checks --checklist NAME --format json' },
   explain: { schema: explainDocument, title: 'harden explain --format json' },

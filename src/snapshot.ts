@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { parseConfigFile, positionAt } from './daemon/json-edit.ts';
 import { messageOf, UsageError } from './errors.ts';
 import { maskJson, maskSecretsInJsonText, maskSecretsInText } from './mask.ts';
-import type { ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, ImageFilesystem, Json, JsonObject, MountSpec, Observed, SwarmFacts } from './model.ts';
-import { mapObserved } from './model.ts';
+import type {
+  ComposeFacts, ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, ImageFilesystem, Json, JsonObject, MountSpec, Observed, SwarmFacts,
+} from './model.ts';
+import { mapObserved, unreadable } from './model.ts';
 import { TOOL } from './version.ts';
 
 /** Facts as `harden collect` writes them: the same document, with every secret masked. Values of environment variables all count as secrets. */
@@ -16,10 +18,16 @@ export function exportSnapshot(facts: Facts): JsonObject {
     containers: mapObserved(facts.containers, (containers) => containers.map(maskContainer)),
     images: mapObserved(facts.images, (images) => images.map(maskImage)),
     ...(facts.swarm !== undefined && { swarm: mapObserved(facts.swarm, maskSwarm) }),
+    ...(facts.compose !== undefined && { compose: mapObserved(facts.compose, (projects) => projects.map(withoutTexts)) }),
     networks: mapObserved(facts.networks, (networks) => networks.map((network) => ({ ...network, options: masking(network.options) }))),
   };
   return JSON.parse(JSON.stringify(masked)) as JsonObject;
 }
+
+/** Compose files hold secrets in many forms, and whoever has the snapshot needs none of them. */
+const withoutTexts = (project: ComposeFacts): ComposeFacts => ({
+  ...project, texts: Object.fromEntries(Object.keys(project.texts).map((path) => [path, unreadable('snapshots do not keep the texts of compose files')])),
+});
 
 /** By names and looks; the shape stays, because only strings and numbers under a secret's name change, and to strings. */
 const masking = <T extends object>(value: T): T => maskJson(value as unknown as Json) as unknown as T;

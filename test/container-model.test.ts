@@ -98,7 +98,8 @@ describe('chosenSpec', () => {
 
   test('what the daemon does by itself is not chosen, what it would not do is', () => {
     const spec = { ...plain, namespaces: { ...plain.namespaces, network: 'default' } };
-    expect(chosen(spec)).toMatchObject({ namespaces: { network: '', ipc: '', cgroup: '' }, resources: { shmSize: null }, network: { attachments: {} } });
+    expect(chosen(spec)).toMatchObject({ namespaces: { network: 'default', ipc: '', cgroup: '' }, resources: { shmSize: null }, network: {} });
+    expect(chosen(spec).network.attachments).toEqual({});
     expect(chosen(spec, around({}, { shmSize: 1, ipcMode: 'shareable', cgroupnsMode: 'private' })))
       .toMatchObject({ namespaces: { ipc: 'private', cgroup: 'host' }, resources: { shmSize: 67_108_864 } });
     expect(chosen(spec, { image: undefined, defaults: NO_DEFAULTS })).toMatchObject({ namespaces: { ipc: 'private', cgroup: 'host' }, runtime: 'runc', log: { driver: 'json-file' } });
@@ -177,7 +178,7 @@ describe('toCreateOptions', () => {
 
   test('nothing but what was chosen is sent, and zero and false where they are chosen', () => {
     const bare = chosen(plain, { image: undefined, defaults: DEFAULTS });
-    expect(toCreateOptions(bare, '1.45').body).toEqual({ Image: 'busybox', Cmd: ['sleep', '1d'], HostConfig: {}, NetworkingConfig: { EndpointsConfig: { bridge: {} } } });
+    expect(toCreateOptions(bare, '1.45').body).toEqual({ Image: 'busybox', Cmd: ['sleep', '1d'], HostConfig: { NetworkMode: 'default' }, NetworkingConfig: { EndpointsConfig: { bridge: {} } } });
     expect(toCreateOptions({ ...bare, init: false, stopTimeoutSeconds: 0, resources: { ...bare.resources, memorySwappiness: 0 } }, '1.45').body)
       .toMatchObject({ StopTimeout: 0, HostConfig: { Init: false, MemorySwappiness: 0 } });
   });

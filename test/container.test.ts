@@ -90,8 +90,8 @@ describe('ownerOf', () => {
   it.each([
     ['nobody', {}, { kind: 'none' }],
     ['compose', { ...compose, 'com.docker.compose.project.config_files': '/srv/a.yml,/srv/b.yml', 'com.docker.compose.project.working_dir': '/srv' },
-      { kind: 'compose', project: 'shop', service: 'web', files: ['/srv/a.yml', '/srv/b.yml'], workingDir: '/srv', configHash: 'abc' }],
-    ['compose 1', compose, { kind: 'compose', project: 'shop', service: 'web', files: [], workingDir: '', configHash: 'abc' }],
+      { kind: 'compose', project: 'shop', service: 'web', files: ['/srv/a.yml', '/srv/b.yml'], environmentFiles: [], workingDir: '/srv', configHash: 'abc', oneOff: false }],
+    ['compose 1', compose, { kind: 'compose', project: 'shop', service: 'web', files: [], environmentFiles: [], workingDir: '', configHash: 'abc', oneOff: false }],
     ['a stack of Portainer', { ...compose, 'com.docker.compose.project.working_dir': '/data/compose/7' }, { kind: 'portainer', name: 'shop' }],
     ['swarm', { 'com.docker.swarm.service.name': 'web', 'com.docker.swarm.task.name': 'web.1.x' }, { kind: 'swarm', service: 'web', task: 'web.1.x' }],
     ['Kubernetes, which wins', { ...compose, 'io.kubernetes.pod.name': 'p', 'io.kubernetes.pod.namespace': 'n' }, { kind: 'kubernetes', namespace: 'n', pod: 'p' }],

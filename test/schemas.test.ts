@@ -22,7 +22,7 @@ const validator = (name: SchemaName, closed: boolean): ((document: unknown) => s
   return (document) => (validate(document) ? '' : ajv.errorsText(validate.errors));
 };
 
-const printed = async (...argv: string[]): Promise<unknown> => JSON.parse((await harden([...argv, '--format', 'json'])).out) as unknown;
+const printed = async (...argv: string[]): Promise<unknown> => JSON.parse((await harden([argv[0] ?? '', '--format', 'json', ...argv.slice(1)])).out) as unknown;
 
 const planned = (): Promise<unknown> => printed('plan', '--facts', HOST, '--max-impact', 'data', '--max-risk', 'irreversible', '--set', 'defaultUlimits.nofile="65536:524288"');
 
@@ -36,6 +36,7 @@ const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'docker-bench' | 'history' 
   },
   list: () => printed('list', 'checks'),
   checklist: () => printed('list', 'checks', '--checklist', 'sans'),
+  rewrite: () => printed('rewrite', '--', 'docker', 'run', '--env-file', 'x', '-p', '80:80', 'nginx'),
   explain: () => printed('explain', 'daemon.default-ulimits'),
 };
 

@@ -12,9 +12,11 @@ export const check: Check<null> = {
   severity: 'low',
   level: 1,
   cis: section5(27, 'd1.12'),
-  evaluate: (facts) => eachContainer(facts, ({ spec: { healthcheck }, runtime, target }) => {
+  evaluate: (facts) => eachContainer(facts, ({ spec: { healthcheck, image }, runtime, target }) => {
     const [kind] = healthcheck?.test ?? [];
     if (kind === 'NONE') return warn(target, 'The health check of its image is switched off', null);
+    // Without an id nobody looked at the image, which may have one.
+    if (kind === undefined && image.id === null) return unknown(target, 'It has no health check of its own, and whether its image has one is not known');
     if (kind === undefined) return warn(target, 'It has no health check', null);
     if (!isUp(runtime)) return pass(target, 'It has a health check, and does not run');
     if (runtime.health === 'unhealthy') return warn(target, 'It is unhealthy', null);

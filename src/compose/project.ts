@@ -95,7 +95,7 @@ function layersIn(project: ComposeProject, document: ComposeDocument, name: stri
 }
 
 /** Where a path that a file names leads to. */
-const resolvePath = (from: string, path: string): string => normalize(isAbsolute(path) ? path : join(dirname(from), path));
+export const resolvePath = (from: string, path: string): string => normalize(isAbsolute(path) ? path : join(dirname(from), path));
 
 /** `extends: NAME`, or `extends: { service, file }`. */
 function baseOf(value: Json | undefined): { readonly service: string; readonly file: string | null } | null {
@@ -151,3 +151,28 @@ const IDENTITY: Readonly<Record<string, (item: Json) => string>> = {
 /** `networks` of a service as a mapping. */
 export const networksOf = (value: Json | undefined): JsonObject =>
   isObject(value) ? value : Object.fromEntries(listOf(value).filter((name) => typeof name === 'string').map((name) => [name, null]));
+/** What a project's files name besides themselves. `path` is as written, `from` the file that names it. */
+export interface Reference {
+  readonly kind: 'extends' | 'include' | 'env_file' | 'label_file';
+  readonly path: string;
+  readonly from: string;
+}
+
+/** The files that are read when Compose reads this file: those of all services, also of ones that do not run. */
+export function referencesOf(document: ComposeDocument): readonly Reference[] {
+  const from = document.path;
+  const of = (kind: Reference['kind'], value: Json | undefined): Reference[] =>
+    listOf(value).flatMap((item) => {
+      const path = isObject(item) ? item['path'] ?? item['file'] : item;
+      return listOf(path).filter((one) => typeof one === 'string').map((one) => ({ kind, path: one, from }));
+    });
+  const included = listOf(document.data['include']).flatMap((item) => [...of('include', item), ...(isObject(item) ? of('env_file', item['env_file']) : [])]);
+  const named = Object.values(servicesOf(document)).filter(isObject).flatMap((service) => {
+    const base = baseOf(service['extends']);
+    return [...(base?.file === null || base === null ? [] : of('extends', base.file)), ...of('env_file', service['env_file']), ...of('label_file', service['label_file'])];
+  });
+  return [...included, ...named];
+}
+
+/** True for what Compose would fetch from elsewhere: a git repository, an OCI artifact. */
+export const isRemote = (path: string): boolean => /^(?:[a-z][a-z0-9+.-]*:|git@|github\.com\/)/i.test(path);

@@ -132,7 +132,7 @@ export function chosenSpec(exact: ContainerSpec, { image, defaults }: Surroundin
   const { resources, namespaces, network } = exact;
   const named = (mode: string): string => mode.replace(/^container:(.*)$/s, (_, id: string) => `container:${nameOf.get(id) ?? id}`);
   const published = new Set(network.ports.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
-  const networkMode = ['default', 'bridge'].includes(namespaces.network) ? '' : named(namespaces.network);
+  const networkMode = ['', 'bridge'].includes(namespaces.network) ? 'default' : named(namespaces.network);
   return {
     ...exact,
     ...chosenCommand(exact, image),
@@ -194,10 +194,8 @@ function chosenLog(log: ContainerSpec['log'], { logDriver, logOptions }: DaemonD
 function chosenAttachment(name: string, attachment: NetworkAttachment, { namespaces, network }: ContainerSpec): [string, NetworkAttachment][] {
   const primary = name === (namespaces.network === 'default' || namespaces.network === '' ? 'bridge' : namespaces.network);
   const chosen = { ...attachment, macAddress: primary && attachment.macAddress === network.macAddress ? null : attachment.macAddress };
-  return primary && isDeepStrictEqual(chosen, PLAIN_ATTACHMENT) ? [] : [[name, chosen]];
+  return primary && Object.values(chosen).every((value) => value === null || Object.keys(value as object).length === 0) ? [] : [[name, chosen]];
 }
-
-const PLAIN_ATTACHMENT: NetworkAttachment = { aliases: [], links: [], ipv4: null, ipv6: null, linkLocalIps: [], macAddress: null, driverOptions: {}, gatewayPriority: null };
 
 /**
  * How to name the container's image so that it is the same one: by its reference while that stands for it, else by its id. With an id

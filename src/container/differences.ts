@@ -44,7 +44,13 @@ function normalize(raw: JsonObject, apiVersion: string): JsonObject {
   const borrowed = mode.startsWith('container:') || host['UTSMode'] === 'host';
   return {
     Image: raw['Image'] ?? null,
-    Config: pruned({ ...config, Hostname: borrowed || isShortId(hostname, id) ? null : hostname, Env: environment(texts(config['Env'])) }),
+    Config: pruned({
+      ...config,
+      Hostname: borrowed || isShortId(hostname, id) ? null : hostname,
+      Env: environment(texts(config['Env'])),
+      // A published port is exposed, said or not.
+      ExposedPorts: { ...Object.fromEntries(Object.keys(object(host['PortBindings'])).map((port) => [port, {}])), ...object(config['ExposedPorts']) },
+    }),
     HostConfig: {
       ...pruned({
         ...host,

@@ -26,7 +26,9 @@ export function ownerOf(labels: Readonly<Record<string, string>>): Owner {
     project,
     service: get('com.docker.compose.service'),
     files: get('com.docker.compose.project.config_files').split(',').filter((file) => file !== ''),
+    environmentFiles: get('com.docker.compose.project.environment_file').split(',').filter((file) => file !== ''),
     workingDir,
     configHash: get('com.docker.compose.config-hash'),
+    oneOff: get('com.docker.compose.oneoff').toLowerCase() === 'true',
   };
 }

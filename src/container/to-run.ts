@@ -7,7 +7,7 @@ import { isCdi } from './inexpressible.ts';
 import { apiMinor, bindOf, mountOf, primaryOf, securityOptions } from './to-create.ts';
 
 /** One option of `docker run`: a flag alone ("-d", "--init=false"), or a flag and its value. */
-type RunOption = readonly [flag: string, value?: string];
+export type RunOption = readonly [flag: string, value?: string];
 
 /**
  * The commands that create and start a container as a specification has it, each an argv: one `docker run`; with an API before 1.44 and
@@ -36,7 +36,7 @@ const SECCOMP_FILE = 'seccomp.json';
 /** The image, what of the entrypoint --entrypoint does not take, and the command. */
 const imageAndCommand = ({ image, entrypoint, command }: ContainerSpec): string[] => [image.reference, ...(entrypoint ?? []).slice(1), ...command ?? []];
 
-function runOptions(spec: ContainerSpec, apiVersion: string): RunOption[] {
+export function runOptions(spec: ContainerSpec, apiVersion: string): RunOption[] {
   const { resources, security, namespaces, network } = spec;
   return [
     ...value('--name', spec.name),

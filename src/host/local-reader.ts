@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileStat, FileType, Observed } from '../model.ts';
 import { absent, present, unreadable } from '../model.ts';
+import { NOTHING_FROM_ELSEWHERE } from './port.ts';
 import type { ContainerProcess, HostReader, ReadRequest, ReadResult, SocketOwner, Tool, ToolResult } from './port.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
@@ -180,7 +181,7 @@ async function runTool(tool: Tool, args: readonly string[]): Promise<Observed<To
   return new Promise((resolve) => {
     const child = execFile(path, [...args], {
       cwd: '/',
-      env: { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C' },
+      env: { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C', ...NOTHING_FROM_ELSEWHERE },
       timeout: TOOL_TIMEOUT_MS,
       killSignal: 'SIGKILL',
       maxBuffer: TOOL_MAX_OUTPUT,

@@ -6,14 +6,14 @@ import { createConnection } from 'node:net';
 import { constants as os } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HostError, type FileSnapshot, type HostWriter, type Tool, type ToolResult } from './port.ts';
+import { HostError, NOTHING_FROM_ELSEWHERE, type FileSnapshot, type HostWriter, type Tool, type ToolResult } from './port.ts';
 import { errorCode, fileError, resolveTrusted, syncDirectory, type ResolvedPath } from './trusted-path.ts';
 
 type Metadata = Parameters<HostWriter['setMetadata']>[1];
 
 /** Where tools are looked up: the system's directories only, so that no PATH decides what root runs. */
 const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-const TOOL_ENVIRONMENT = { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C' };
+const TOOL_ENVIRONMENT = { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C', ...NOTHING_FROM_ELSEWHERE };
 const TOOL_TIMEOUT_MS = 60_000;
 /** What a tool may still do after it was asked to end, before it is killed. */
 const TERMINATION_GRACE_MS = 2_000;

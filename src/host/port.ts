@@ -2,7 +2,10 @@ import type { FileStat, Observed } from '../model.ts';
 
 /** Programs that harden may run on a host; nothing named by a container, an image or a config file ever runs. */
 export type Tool =
-  | 'auditctl' | 'augenrules' | 'dockerd' | 'getent' | 'gpasswd' | 'ls' | 'service' | 'systemctl' | 'systemd-tmpfiles' | 'sh' | 'logger';
+  | 'auditctl' | 'augenrules' | 'docker' | 'docker-compose' | 'dockerd' | 'getent' | 'gpasswd' | 'ls' | 'service' | 'systemctl' | 'systemd-tmpfiles' | 'sh' | 'logger';
+
+/** Of a tool's environment: Docker Compose takes in no files from other machines. */
+export const NOTHING_FROM_ELSEWHERE = { COMPOSE_EXPERIMENTAL_GIT_REMOTE: 'false', COMPOSE_EXPERIMENTAL_OCI_REMOTE: 'false' };
 
 export interface ToolResult {
   readonly code: number;

@@ -42,7 +42,13 @@ export interface ContainerEvidence {
 /** Who would undo or fight a change that is made behind its back. */
 export type Owner =
   | { readonly kind: 'none' }
-  | { readonly kind: 'compose'; readonly project: string; readonly service: string; readonly files: readonly string[]; readonly workingDir: string; readonly configHash: string }
+  | {
+    readonly kind: 'compose'; readonly project: string; readonly service: string; readonly files: readonly string[]; readonly workingDir: string; readonly configHash: string;
+    /** `--env-file`; missing in snapshots of an older harden, as is `oneOff`. */
+    readonly environmentFiles?: readonly string[];
+    /** Made by `compose run`: no `up` makes it again. */
+    readonly oneOff?: boolean;
+  }
   | { readonly kind: 'swarm'; readonly service: string; readonly task: string }
   | { readonly kind: 'kubernetes'; readonly namespace: string; readonly pod: string }
   | { readonly kind: 'nomad' | 'portainer' | 'systemd' | 'podman'; readonly name: string };

@@ -33,12 +33,37 @@ export interface Facts {
   readonly swarm?: Observed<SwarmFacts>;
   /** How this node listens in its swarm (DATA/swarm/docker-state.json); absent: it is in no swarm. */
   readonly swarmNode?: Observed<SwarmNodeFacts>;
+  /** The projects of Docker Compose that have containers here; missing in a snapshot that did not ask. */
+  readonly compose?: Observed<readonly ComposeFacts[]>;
   /** Where DOCKER_CONTENT_TRUST is set, and to what: this process, and the files that logins read. */
   readonly contentTrust?: Observed<readonly { readonly source: string; readonly value: string }[]>;
   /** What scanners wrote about images (--vulnerabilities); missing when nobody gave a report. */
   readonly vulnerabilities?: readonly VulnerabilityScan[];
   /** What --image named, a reference or a path: nothing but that image was looked at. */
   readonly onlyImage?: string;
+}
+
+/** A project of Docker Compose, by the labels of its containers, which anybody may write: paths are a claim until `rehearsal` is there. */
+export interface ComposeFacts {
+  readonly project: string;
+  /** Absolute: --project-directory. */
+  readonly workingDir: string;
+  /** Absolute, in the order of `-f`. */
+  readonly files: readonly string[];
+  /** Absolute: --env-file; [] for the project directory's own .env. */
+  readonly environmentFiles: readonly string[];
+  /** Of `files`, and of the files that `extends` names there, by path. They may hold secrets, and no snapshot has them. */
+  readonly texts: Readonly<Record<string, Observed<string>>>;
+  /** Files besides `texts` that Compose reads, as far as the texts name them: env files, included ones. Each is in Facts.files. */
+  readonly reads: readonly string[];
+  /** What `up` would do now, with the files as they are: asked of Compose itself. */
+  readonly rehearsal: Observed<ComposeRehearsal>;
+}
+
+export interface ComposeRehearsal {
+  readonly tool: 'docker' | 'docker-compose';
+  /** Names of containers that `up` would leave as they are: made of these files, with the image that the tag stands for now. */
+  readonly unchanged: readonly string[];
 }
 
 export type ServiceManager = 'systemd' | 'sysvinit' | 'none';

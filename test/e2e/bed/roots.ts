@@ -13,8 +13,8 @@ const PACKAGES = [
   'docker.io', 'iptables', 'auditd', 'ca-certificates', 'procps', 'iproute2', 'systemd', 'systemd-sysv', 'dbus',
   'openssh-server', 'python3', 'sudo', 'strace',
 ];
-// Since trixie docker.io only recommends the client.
-const EXTRA_PACKAGES: Record<Suite, string[]> = { bookworm: [], trixie: ['docker-cli'] };
+// Since trixie docker.io only recommends the client. Its docker-compose is version 2, bookworm's is the Python program.
+const EXTRA_PACKAGES: Record<Suite, string[]> = { bookworm: [], trixie: ['docker-cli', 'docker-compose'] };
 
 /** What is changed in a fresh root. */
 const FILES: { path: string; mode: number; content: string }[] = [

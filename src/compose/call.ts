@@ -1,0 +1,49 @@
+import type { ComposeFacts } from '../model.ts';
+
+/** How Docker Compose is called: the plugin of the client, or the program of its own. Both take the same words. */
+export type ComposeTool = 'docker' | 'docker-compose';
+
+/** A service, and how many containers it has and shall keep. */
+export interface UpService {
+  readonly name: string;
+  readonly containers: number;
+}
+
+type Project = Pick<ComposeFacts, 'project' | 'workingDir' | 'files' | 'environmentFiles'>;
+
+/** What Compose accepts, and what no option can be. */
+export const isServiceName = (name: string): boolean => /^[A-Za-z0-9_.][A-Za-z0-9._-]*$/.test(name);
+export const isProjectName = (name: string): boolean => /^[a-z0-9][a-z0-9_-]*$/.test(name);
+
+/**
+ * The words of `up` for services of a project, as before in all but what the files say: the same files, directory and name; no build, no
+ * pull, no other service, nothing removed, as many containers as there are. Services that are named have their profiles enabled.
+ *
+ * `endpoint` is the engine's: the client's own context may be another. `start: false` makes containers and leaves them stopped.
+ */
+export function upArguments(
+  tool: ComposeTool, endpoint: string, { project, workingDir, files, environmentFiles }: Project, services: readonly UpService[],
+  { start = true, dryRun = false }: { readonly start?: boolean; readonly dryRun?: boolean } = {},
+): readonly string[] {
+  return [
+    ...(tool === 'docker' ? ['--host', endpoint, 'compose'] : ['--host', endpoint]),
+    ...(dryRun ? ['--dry-run'] : []), '--ansi', 'never', '--project-directory', workingDir, '--project-name', project,
+    ...files.flatMap((file) => ['--file', file]), ...environmentFiles.flatMap((file) => ['--env-file', file]),
+    'up', start ? '--detach' : '--no-start', '--no-deps', '--no-build', '--pull', 'never', '--remove-orphans=false',
+    ...services.flatMap(({ name, containers }) => ['--scale', `${name}=${containers}`]),
+    '--', ...services.map(({ name }) => name),
+  ];
+}
+
+/** The containers that a rehearsed `up` (`--dry-run`) says it would leave as they are. */
+export function unchangedContainers(output: string, containers: readonly string[]): readonly string[] {
+  const states = new Map<string, Set<string>>();
+  for (const [, name = '', state = ''] of output.matchAll(/^ *DRY-RUN MODE - +Container (\S+) +(\w+) *\r?$/gmu)) {
+    states.set(name, (states.get(name) ?? new Set()).add(state));
+  }
+  // A stopped container is "Created" already, and would be started; one that is made first says "Creating".
+  return containers.filter((name) => {
+    const seen = states.get(name);
+    return seen !== undefined && (seen.has('Running') || seen.has('Created')) && !['Recreate', 'Creating', 'Removing', 'Stopping'].some((state) => seen.has(state));
+  });
+}

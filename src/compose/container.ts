@@ -1,0 +1,105 @@
+import { directoriesAbove } from '../collect/paths.ts';
+import type { ComposeFacts, ContainerFacts, Facts, FileStat, Owner, SpecEdit } from '../model.ts';
+import { statOf, valueOf } from '../model.ts';
+import { upArguments } from './call.ts';
+import type { ComposeTool } from './call.ts';
+import { ComposeError } from './document.ts';
+import { editService } from './edit.ts';
+import type { ServiceEdit } from './edit.ts';
+import { parseProject } from './project.ts';
+import { writerDoubt } from './trust.ts';
+
+/** What an edit of a container means for the files of its project, and what brings it into force, once more after an undo. */
+export type ComposeEdit =
+  | (Extract<ServiceEdit, { files: unknown }> & { readonly tool: ComposeTool; readonly up: readonly string[]; readonly containers: readonly ContainerFacts[] })
+  | Extract<ServiceEdit, { ambiguous: unknown }>
+  /** Nothing is to be edited: a sentence without its full stop. */
+  | { readonly refused: string };
+
+type ComposeOwner = Extract<Owner, { kind: 'compose' }>;
+
+/**
+ * Edits of a compose-managed container as edits of its files. Refused where a re-up would do more than that: where `up` would already make
+ * another container of it, where others hold on to it, where somebody else can write what Compose reads.
+ */
+export function composeEdit(facts: Facts, container: ContainerFacts, edits: readonly SpecEdit[]): ComposeEdit {
+  const { owner } = container;
+  if (owner.kind !== 'compose') return { refused: 'it is not managed by Docker Compose' };
+  if (owner.oneOff === true) return { refused: `it was made by \`compose run\`: no \`up\` of the project ${owner.project} makes it again` };
+  const project = valueOf(facts.compose)?.find(({ project: name }) => name === owner.project);
+  if (project === undefined) return { refused: `the files of its compose project ${owner.project} were not looked at` };
+  const members = membersOf(facts, owner);
+  const why = unready(facts, project, members);
+  if (why !== null) return { refused: why };
+  const { rehearsal } = project;
+  if (rehearsal.status !== 'present') return { refused: 'Docker Compose was not asked' };
+
+  const known = Object.entries(project.texts).flatMap(([path, text]) => (text.status === 'present' ? [{ path, text: text.value }] : []));
+  const files = project.files.flatMap((path) => known.filter((one) => one.path === path));
+  if (files.length !== project.files.length) return { refused: 'the texts of its compose files are not known' };
+  const edited = parsed(() => editService(parseProject(files, {
+    directory: project.workingDir, name: project.project, related: known.filter(({ path }) => !project.files.includes(path)),
+  }), owner.service, edits));
+  if ('refused' in edited || 'ambiguous' in edited) return edited;
+  const start = members.some((member) => valueOf(member.runtime)?.state === 'running');
+  return {
+    ...edited, tool: rehearsal.value.tool, containers: members,
+    up: upArguments(rehearsal.value.tool, facts.engine.endpoint, project, [{ name: owner.service, containers: members.length }], { start }),
+  };
+}
+
+function parsed<T>(read: () => T): T | { readonly refused: string } {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ComposeError) return { refused: error.message };
+    throw error;
+  }
+}
+
+/** The containers of a service, which a re-up makes anew together. */
+const membersOf = (facts: Facts, { project, service }: ComposeOwner): readonly ContainerFacts[] =>
+  (valueOf(facts.containers) ?? []).filter(({ owner }) => owner.kind === 'compose' && owner.oneOff !== true && owner.project === project && owner.service === service);
+
+function unready(facts: Facts, project: ComposeFacts, members: readonly ContainerFacts[]): string | null {
+  const { rehearsal, project: name } = project;
+  if (rehearsal.status === 'unreadable') return `what \`up\` would do to its compose project ${name} is not known: ${rehearsal.reason}`;
+  if (rehearsal.status === 'absent') return `Docker Compose is not installed here, and ${name} is a project of it`;
+  const stale = members.find((member) => !rehearsal.value.unchanged.includes(member.name));
+  if (stale !== undefined) {
+    return `with the files of ${name} as they are, \`up\` would already make another container of ${stale.name}: an edit, a variable or an image that somebody else changed is not in force yet. Run \`up\` for it, or take that back, first`;
+  }
+  const states = new Set(members.map(({ runtime }) => valueOf(runtime)?.state));
+  const [state] = states;
+  if (states.size > 1 || state === undefined || !['running', 'exited', 'created'].includes(state)) return `the containers of the service are ${[...states].map((one) => one ?? 'in a state that is not known').join(' and ')}`;
+  return distrustedReads(facts, project) ?? dependants(facts, members);
+}
+
+/** What Compose reads besides its files: variables decide what they say. */
+function distrustedReads(facts: Facts, { reads, texts, files }: ComposeFacts): string | null {
+  for (const path of [...reads, ...Object.keys(texts).filter((text) => !files.includes(text))]) {
+    for (const one of [path, ...directoriesAbove(path)]) {
+      const stat: FileStat | undefined = valueOf(statOf(facts, one));
+      const why = stat === undefined ? null : writerDoubt(stat, facts.host.euid);
+      if (why !== null) return `${one} ${why}`;
+    }
+  }
+  return null;
+}
+
+/** Containers that live in one of these: a re-up of these alone leaves them in a container that is gone. */
+function dependants(facts: Facts, members: readonly ContainerFacts[]): string | null {
+  const ids = new Set(members.flatMap(({ id, name }) => [id, name]));
+  for (const other of valueOf(facts.containers) ?? []) {
+    const spec = members.includes(other) ? undefined : valueOf(other.spec);
+    if (spec === undefined) continue;
+    const references = [
+      ...Object.values(spec.namespaces).flatMap((mode: string) => (mode.startsWith('container:') ? [mode.slice('container:'.length)] : [])),
+      ...spec.volumesFrom.map((from) => from.split(':')[0] ?? ''), ...spec.network.links.map((link) => (link.split(':')[0] ?? '').replace(/^\//, '')),
+    ];
+    if (references.some((reference) => reference !== '' && [...ids].some((id) => id === reference || (reference.length >= 12 && id.startsWith(reference))))) {
+      return `the container ${other.name} shares a namespace or volumes with it, or is linked to it, and would be left behind`;
+    }
+  }
+  return null;
+}
