@@ -1,3 +1,5 @@
+import { allDependants } from '../../src/container/dependants.ts';
+import { inexpressible } from '../../src/container/inexpressible.ts';
 import { areLive } from '../../src/container/live.ts';
 import { parametersFor } from '../../src/container/parameters.ts';
 import { listNames } from '../../src/daemon/containers.ts';
@@ -54,9 +56,13 @@ function stateObstacle({ name, runtime }: ContainerFacts): Proposal | null {
 }
 
 /** Why a new container could not take the place of an old one without a loss; null when it could. */
-function recreateObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Facts, policy: Policy): Proposal | null {
+const recreateObstacle = (container: ContainerFacts, spec: ContainerSpec, facts: Facts, policy: Policy): Proposal | null =>
+  ownObstacle(container, spec, facts, policy) ?? dependantsObstacle(container, facts, policy);
+
+function ownObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Facts, policy: Policy): Proposal | null {
   const { name, unmodelled, runtime } = container;
-  if (unmodelled.length > 0) return defer('unsupported', `${name} has settings that harden cannot carry over to a new container: ${listNames(unmodelled)}.`, 'recreate it by hand');
+  const lost = [...unmodelled, ...inexpressible(spec, 'api', valueOf(facts.engine.version)?.apiVersion ?? '')];
+  if (lost.length > 0) return defer('unsupported', `${name} has settings that harden cannot carry over to a new container: ${listNames(lost)}.`, 'recreate it by hand');
   if (spec.autoRemove) return guard(`${name} was started with --rm: it is gone as soon as it stops, with what it wrote.`, 'start it anew with the options of this finding');
   const { state, applied } = valueOf(runtime) ?? {};
   if (state === 'running' && (spec.openStdin || applied?.attached === true) && parametersFor(name, policy).detached !== true) {
@@ -69,7 +75,7 @@ function recreateObstacle(container: ContainerFacts, spec: ContainerSpec, facts:
     return guard(`${spec.image.reference} stands for another image now than the one that ${name} runs: a new container would be another version of the program.`,
       'decide on the image first (container.image-pinning)');
   }
-  return writableLayerObstacle(container, spec, policy) ?? dependantsObstacle(container, facts);
+  return writableLayerObstacle(container, spec, policy);
 }
 
 /** Written by the engine, or rewritten at every start. */
@@ -91,16 +97,16 @@ function writableLayerObstacle({ name, evidence }: ContainerFacts, spec: Contain
     `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);
 }
 
-/** Containers that live in this one's namespaces, or reach it by a link, and would be left behind. */
-function dependantsObstacle({ id, name }: ContainerFacts, facts: Facts): Proposal | null {
-  const dependants = (valueOf(facts.containers) ?? []).filter((other) => {
-    const spec = valueOf(other.spec);
-    if (spec === undefined || other.id === id) return false;
-    const { network, pid, ipc } = spec.namespaces;
-    return [network, pid, ipc].some((mode) => mode === `container:${id}` || mode === `container:${name}`)
-      || [...spec.network.links, ...Object.values(spec.network.attachments).flatMap(({ links }) => links)].some((link) => link.replace(/^\//, '').split(':')[0] === name);
-  });
-  return dependants.length === 0 ? null
-    : guard(`${listNames(dependants.map((other) => other.name))} ${dependants.length === 1 ? 'depends' : 'depend'} on ${name} (a shared namespace or a link), and would be left behind.`,
-      'recreate them together by hand');
+/** Containers that live in this one's namespaces, or reach it by a link, are created anew after it: each of them has to be able to. */
+function dependantsObstacle(container: ContainerFacts, facts: Facts, policy: Policy): Proposal | null {
+  for (const dependant of allDependants(container, facts)) {
+    const spec = valueOf(dependant.spec);
+    const why = spec === undefined ? guard(`${dependant.name} could not be inspected.`)
+      : dependant.owner.kind !== 'none' ? guard(`${dependant.name} belongs to somebody else (${dependant.owner.kind}).`, 'change it there, or let it not depend on this one')
+        : stateObstacle(dependant) ?? ownObstacle(dependant, spec, facts, policy);
+    if (why !== null && 'defer' in why) {
+      return guard(`${dependant.name} depends on ${container.name} (a shared namespace or a link) and would have to be created anew with it. ${why.explanation}`, why.needs);
+    }
+  }
+  return null;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Edit, Finding, Impact, ObjectChange, ProposedEdit, Remediation } from '../model.ts';
+import type { Edit, Finding, Impact, Json, ObjectChange, ProposedEdit, Remediation } from '../model.ts';
 import { findingKey, maxImpact, maxRisk } from '../model.ts';
 
 /** An edit that survived selection and ceilings, with the finding that asked for it. */
@@ -34,3 +34,9 @@ export function mergedFrom(planned: readonly PlannedEdit[]): Pick<ObjectChange, 
     requires: [],
   };
 }
+
+/** A change of an object as its builder describes it. */
+export type Described = Pick<ObjectChange, 'id' | 'kind' | 'target' | 'title' | 'actions' | 'diff'> & {
+  /** What is there now, as far as the change depends on it. */
+  readonly before: Json;
+};

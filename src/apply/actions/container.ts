@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { at, flag, list, number, object, text } from '../../collect/json.ts';
+import { exactSpec, surroundingsOf } from '../../container/chosen.ts';
 import { differences } from '../../container/differences.ts';
 import { parseInspect } from '../../container/from-inspect.ts';
 import { keptName, replacementName } from '../../container/kept.ts';
@@ -127,6 +128,14 @@ function requireSame(name: string, before: JsonObject, after: JsonObject, edits:
   if (other.length > 0) throw new HostError(`The replacement of ${name} would differ in more than what was asked for: ${other.join(', ')}. Please report it.`);
 }
 
+/** The engine wants the id of a container that another is to share a namespace with; by then, its replacement has the name. */
+const resolved = (edits: readonly SpecEdit[], { engine }: Session): Promise<SpecEdit[]> => Promise.all(edits.map(async (edit) => {
+  if (edit.op !== 'set' || !edit.path.startsWith('namespaces.') || typeof edit.value !== 'string' || !edit.value.startsWith('container:')) return edit;
+  const provider = await engine.inspectContainer(edit.value.slice('container:'.length));
+  if (provider === null) throw new HostError(`The container ${edit.value.slice('container:'.length)} is gone.`);
+  return { ...edit, value: `container:${text(provider['Id'])}` };
+}));
+
 export const createReplacement: Executor<Of<'createReplacement'>> = {
   async before(action, session) {
     const { engine } = session;
@@ -143,15 +152,16 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     const apiVersion = await engine.apiVersion();
     const raw = await original(action, session);
     const now = specOf(raw, apiVersion);
-    const wanted = applySpecEdits(now, edits);
+    const surroundings = surroundingsOf(await session.collect(), now);
+    const wanted = applySpecEdits(exactSpec(now, surroundings), await resolved(edits, session));
     const image = await engine.imageId(wanted.image.reference);
-    if (!edits.some(({ path }) => path === 'image.reference') && image !== now.image.id) {
+    if (image !== now.image.id) {
       throw new HostError(`${now.image.reference} is no longer the image that ${name} was made of: a new container would run another program. Pull or tag the old image, or recreate the container with the new one.`);
     }
     const id = await engine.createContainer(toCreateOptions({ ...wanted, name: replacementName(container) }, apiVersion));
     const made = await engine.inspectContainer(id);
     if (made === null) throw new HostError(`The replacement of ${name} vanished.`);
-    requireFields(name, wanted, specOf(made, apiVersion), edits);
+    requireFields(name, wanted, exactSpec(specOf(made, apiVersion), surroundings), edits);
     requireSame(name, raw, made, edits, apiVersion);
   },
   async undo(action, _before, { engine }) {
