@@ -1,7 +1,7 @@
 import type { ContainerSpec, Json, JsonObject, MountSpec, Policy, SpecEdit } from '../../src/model.ts';
 import { parseAddress, parseBytes, parseInteger, ValueError } from '../../src/container/run-values.ts';
 import { PolicyError } from '../../src/errors.ts';
-import { globMatches } from '../../src/targets.ts';
+import { parametersFor } from '../../src/container/parameters.ts';
 
 /** What puts a finding right in the specification alone; or which parameter has to be chosen first; null: only a person can. */
 export type SpecFix =
@@ -9,10 +9,8 @@ export type SpecFix =
   | { readonly choose: string; readonly explanation: string }
   | null;
 
-/** Parameters of one container: `parameters.container`, and over them those of `parameters.containers` whose glob is its name. */
-export function settingsFor({ parameters: { container = {}, containers = {} } }: Policy, name: string): JsonObject {
-  return Object.entries(containers).filter(([glob]) => globMatches(glob, name)).reduce<JsonObject>((all, [, own]) => ({ ...all, ...own }), { ...container });
-}
+/** What the policy says for one container, as plain data. */
+export const settingsFor = (policy: Policy, name: string): JsonObject => ({ ...parametersFor(name, policy) }) as unknown as JsonObject;
 
 /** A parameter's value through its reader; undefined when nobody chose it. */
 function chosen<T>(settings: JsonObject, name: string, read: (value: string) => T): T | undefined {
