@@ -152,8 +152,11 @@ export type Action =
   | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
   /** Changes a container while it runs. `name` is that which it has. */
   | { readonly kind: 'updateContainer'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[] }
-  /** Creates, beside a container, the one that is to take its place. */
-  | { readonly kind: 'createReplacement'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[] }
+  /** Creates, beside a container, the one that is to take its place. `follows`: those that it depends on, whose replacements have their names by then. */
+  | {
+    readonly kind: 'createReplacement'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[];
+    readonly follows: readonly { readonly container: string; readonly name: string }[];
+  }
   /** Sets the restart policy of a container to "no": one that is set aside must not wake up with the daemon. */
   | { readonly kind: 'retireContainer'; readonly container: string; readonly name: string }
   | { readonly kind: 'stopContainer'; readonly container: string; readonly name: string }

@@ -42,18 +42,18 @@ function daemonGains({ spec, edits }: Part, facts: Facts): readonly SpecEdit[] {
  */
 function replaceActions(parts: readonly Part[], policy: Policy): Action[] {
   const about = ({ container: { id, name } }: Part): { container: string; name: string } => ({ container: id, name });
-  const create = (part: Part): Action => ({ kind: 'createReplacement', ...about(part), edits: part.edits });
+  const create = (part: Part, follows: readonly Part[]): Action => ({ kind: 'createReplacement', ...about(part), edits: part.edits, follows: follows.map(about) });
   const takePlace = (part: Part): Action[] => [
     { kind: 'swapContainers', ...about(part) },
     ...(isRunning(part.container) ? [{ kind: 'startReplacement', ...about(part), watchSeconds: parametersFor(part.container.name, policy).watchSeconds ?? WATCH_SECONDS } as const] : []),
   ];
   const [first, ...dependants] = parts;
   return first === undefined ? [] : [
-    create(first),
+    create(first, []),
     ...parts.map((part): Action => ({ kind: 'retireContainer', ...about(part) })),
     ...[...parts].reverse().filter(({ container }) => isRunning(container)).map((part): Action => ({ kind: 'stopContainer', ...about(part) })),
     ...takePlace(first),
-    ...dependants.flatMap((part) => [create(part), ...takePlace(part)]),
+    ...dependants.flatMap((part, index) => [create(part, parts.slice(0, index + 1)), ...takePlace(part)]),
   ];
 }
 

@@ -122,8 +122,8 @@ const SHOWN_IN: Readonly<Record<SpecEdit['path'], readonly string[]>> = {
 const isBelow = (path: string, root: string): boolean => path === root || path.startsWith(`${root}.`) || path.startsWith(`${root}[`);
 
 /** The replacement differs from the original in what the edits say, and in nothing else. */
-function requireSame(name: string, before: JsonObject, after: JsonObject, edits: readonly SpecEdit[], apiVersion: string): void {
-  const allowed = edits.flatMap(({ path }) => SHOWN_IN[path]);
+function requireSame(name: string, before: JsonObject, after: JsonObject, edits: readonly SpecEdit[], also: readonly string[], apiVersion: string): void {
+  const allowed = [...also, ...edits.flatMap(({ path }) => SHOWN_IN[path])];
   const other = differences(before, after, apiVersion).filter((path) => !allowed.some((root) => isBelow(path, root)));
   if (other.length > 0) throw new HostError(`The replacement of ${name} would differ in more than what was asked for: ${other.join(', ')}. Please report it.`);
 }
@@ -135,6 +135,13 @@ const resolved = (edits: readonly SpecEdit[], { engine }: Session): Promise<Spec
   if (provider === null) throw new HostError(`The container ${edit.value.slice('container:'.length)} is gone.`);
   return { ...edit, value: `container:${text(provider['Id'])}` };
 }));
+
+/** The engine shows a link to a container by the name that it has now: one that was replaced has given its name away. */
+function relinked(spec: ContainerSpec, follows: Of<'createReplacement'>['follows']): ContainerSpec {
+  const names = new Map(follows.map(({ container, name }) => [keptName(container), name]));
+  const links = spec.network.links.map((link) => link.replace(/^\/?([^:]+)/, (_, target: string) => names.get(target) ?? target));
+  return { ...spec, network: { ...spec.network, links } };
+}
 
 export const createReplacement: Executor<Of<'createReplacement'>> = {
   async before(action, session) {
@@ -153,7 +160,7 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     const raw = await original(action, session);
     const now = specOf(raw, apiVersion);
     const surroundings = surroundingsOf(await session.collect(), now);
-    const wanted = applySpecEdits(exactSpec(now, surroundings), await resolved(edits, session));
+    const wanted = relinked(applySpecEdits(exactSpec(now, surroundings), await resolved(edits, session)), action.follows);
     const image = await engine.imageId(wanted.image.reference);
     if (image !== now.image.id) {
       throw new HostError(`${now.image.reference} is no longer the image that ${name} was made of: a new container would run another program. Pull or tag the old image, or recreate the container with the new one.`);
@@ -162,7 +169,7 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     const made = await engine.inspectContainer(id);
     if (made === null) throw new HostError(`The replacement of ${name} vanished.`);
     requireFields(name, wanted, exactSpec(specOf(made, apiVersion), surroundings), edits);
-    requireSame(name, raw, made, edits, apiVersion);
+    requireSame(name, raw, made, edits, action.follows.length > 0 ? ['HostConfig.Links'] : [], apiVersion);
   },
   async undo(action, _before, { engine }) {
     const made = await engine.inspectContainer(replacementName(action.container));
