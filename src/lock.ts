@@ -110,7 +110,7 @@ async function refuseUnlessDead(path: string, text: string): Promise<void> {
   if (holder === null) throw new HostError(`${path} is damaged, so it does not say who holds it. When no harden is running, remove it`);
   const state = await stateOf(holder);
   if (state === 'alive') {
-    throw new HostError(`another harden (process ${holder.pid}) has been changing this host since ${holder.since}. Wait until it ends; if it hangs, run \`kill ${holder.pid}\` and, if it does not end, \`kill -9 ${holder.pid}\` and \`harden rollback\``);
+    throw new HostError(`another harden (process ${holder.pid}) has been changing this host since ${holder.since}. Wait until it ends; if it hangs, run \`kill ${holder.pid}\` and, if it does not end, \`kill -9 ${holder.pid}\` and \`harden recover\``);
   }
   if (state === 'invisible') {
     throw new HostError(`a harden in another container (process ${holder.pid} there) has held ${path} since ${holder.since}, and from here it cannot be seen whether it still runs. When it has surely ended, remove that file`);

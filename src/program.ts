@@ -6,6 +6,7 @@ import type { ExplainOptions } from './commands/explain.ts';
 import type { HistoryOptions } from './commands/history.ts';
 import type { ListOptions } from './commands/list.ts';
 import type { PlanOptions } from './commands/plan.ts';
+import type { RecoverOptions } from './commands/recover.ts';
 import type { RewriteOptions } from './commands/rewrite.ts';
 import type { RollbackOptions } from './commands/rollback.ts';
 import type { ScanOptions } from './commands/scan.ts';
@@ -29,6 +30,7 @@ const EXITS = {
   history: '0 listed',
   apply: '0 every change is in and every promise holds, or nothing to do; 1 something is pending, unmet or regressed; 3 a change failed and was rolled back; 4 the roll-back did not fully succeed',
   rollback: '0 done, or nothing to do; 4 the roll-back did not fully succeed',
+  recover: '0 done, or nothing to do; 4 what was begun could not be undone wholly',
   rewrite: '0 nothing to change, or written; 1 changes are proposed',
   list: '0 listed',
   explain: '0 explained',
@@ -181,6 +183,12 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .addOption(new Option('--all', 'every run, newest first').helpGroup(WHAT)),
     engine, restart, yes('undo'), common,
   ).action(async (run: string | undefined, options: RollbackOptions) => exit(await (await import('./commands/rollback.ts')).rollback(run, options, context)));
+
+  extend(
+    command('recover', act, 'Finish a run that was killed if all its changes are in, else undo it.')
+      .addOption(new Option('--undo', 'undo it also when all its changes are in').helpGroup(WHAT)),
+    engine, restart, yes('do it'), common,
+  ).action(async (options: RecoverOptions) => exit(await (await import('./commands/recover.ts')).recover(options, context)));
 
   extend(
     command('rewrite', look, 'Harden a docker run line or a compose file without an engine, and print what to change.')

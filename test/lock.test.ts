@@ -32,7 +32,7 @@ describe('acquireLock', () => {
     expect(statSync(stateDir).mode & 0o7777).toBe(0o700);
     expect(statSync(join(base, 'var')).mode & 0o7777).toBe(0o755);
     expect(statSync(join(stateDir, 'lock')).mode & 0o7777).toBe(0o600);
-    await expect(acquireLock(stateDir, writer)).rejects.toThrow(new RegExp(`process ${process.pid}.*since ${String(holder().since)}.*harden rollback`));
+    await expect(acquireLock(stateDir, writer)).rejects.toThrow(new RegExp(`process ${process.pid}.*since ${String(holder().since)}.*harden recover`));
     await lock.release();
     expect(readdirSync(stateDir)).toEqual([]);
     const second = await acquireLock(stateDir, writer);

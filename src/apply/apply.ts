@@ -3,12 +3,13 @@ import { dirname, join } from 'node:path';
 import { loadedMatches } from '../audit/render.ts';
 import { parseAuditList } from '../collect/audit.ts';
 import { configAtStart, validateCandidate } from '../daemon/settings.ts';
-import { messageOf, StalePlanError, UsageError } from '../errors.ts';
+import { messageOf, StalePlanError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
 import { HostError, type FileSnapshot } from '../host/port.ts';
 import type { Run, StepRecord } from '../journal.ts';
-import { createRun, listRuns, pruneRuns, readRun } from '../journal.ts';
+import { createRun, pruneRuns } from '../journal.ts';
+import { refuseUnfinished } from './recover.ts';
 import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
 import { maskSecretsInText } from '../mask.ts';
@@ -79,20 +80,6 @@ export function refuseStale(shown: PlanDocument, fresh: Plan): void {
   const stops = (fresh.restart?.stops ?? []).map(({ name }) => name).filter((name) => !expected.has(name));
   if (stops.length > 0) {
     throw new StalePlanError('The restart of the daemon would stop other containers now than the plan shows. Nothing was done. Plan again.', `Not in the plan: ${stops.join(', ')}`);
-  }
-}
-
-async function refuseUnfinished(session: Session): Promise<void> {
-  for (const run of await listRuns(session.stateDir, session.reader)) {
-    if (run.closed) continue;
-    const undoes = run.planId === null && run.unreadable === null ? (await readRun(session.stateDir, run.runId, session.reader)).header.undoes : null;
-    if (typeof undoes !== 'string') {
-      throw new UsageError(`Run ${run.runId} was not finished (killed, or the machine went down). Undo it first: harden rollback ${run.runId}`);
-    }
-    // A rollback that was killed after its last word is done.
-    if ((await readRun(session.stateDir, undoes, session.reader)).rolledBackBy === null) {
-      throw new UsageError(`The rollback of run ${undoes} was not finished (killed, or the machine went down). Finish it first: harden rollback ${undoes}`);
-    }
   }
 }
 
@@ -349,7 +336,9 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
     refuseStale(shown, plan);
     await preflight(session, facts, plan.changes);
     const baseline = await takeBaseline(facts, session);
-    const run = await createRun(session.stateDir, session.writer, runHeader(session, plan.id, facts), planDocument(plan));
+    // Only with their number can a journal that breaks off be known to hold all of them.
+    const steps = transactionsOf(plan, restartMethod(facts, session.restartCommand)).reduce((sum, transaction) => sum + transaction.steps.length, 0);
+    const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, plan.id, facts), steps }, planDocument(plan));
     return await execute(new Execution(session, run, facts, plan, baseline), findings, replan);
   } finally {
     // What is left of it is a dead process's, which the next one replaces.
@@ -423,7 +412,7 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
     await run.close({ result, exitCode, summary: { ...outcomes.summary }, failure });
     await pruneRuns(session.stateDir, KEPT_RUNS, session.writer, session.reader);
   } catch (error) {
-    remarks.push(`The journal of run ${run.runId} could not be finished: ${messageOf(error)}. When harden says that the run is not finished, undo it: harden rollback ${run.runId}`);
+    remarks.push(`The journal of run ${run.runId} could not be finished: ${messageOf(error)}. When harden says that the run is not finished: harden recover`);
   }
   return { exitCode: exitCode === 0 && remarks.length > 0 ? 1 : exitCode, outcomes, failure, interrupted, leftovers, remarks };
 }

@@ -1,8 +1,10 @@
 import { checks } from '../../checks/index.ts';
 import { factsIfAny, planRollback, rollback as undoRun, runsToUndo } from '../apply/rollback.ts';
-import { Declined, UsageError } from '../errors.ts';
+import type { Session } from '../apply/session.ts';
+import { UsageError } from '../errors.ts';
 import { escapeLine } from '../render/escape.ts';
 import { renderRollback } from '../render/history.ts';
+import { agreeTo } from './agree.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { layoutFor } from './output.ts';
 import type { SessionOptions } from './session.ts';
@@ -31,15 +33,11 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
       context.out(renderRollback(planned, layout));
       if (planned.facts === null) context.err('harden: no engine answers: the files come back, and the daemon is started with them\n');
       if (index === 0) {
-        await agree(runs, options, context);
+        await agreeTo(`undo ${runs.length === 1 ? `run ${run}` : `${runs.length} runs, from ${run} back to ${runs.at(-1) ?? ''}`}`, options, context);
         session.holdSignals();
       }
-      const { leftovers, exitCode } = await undoRun(session, run);
-      if (exitCode !== 0) {
-        context.err(`harden: run ${run} could not be undone wholly; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
-        return exitCode;
-      }
-      context.out(`Run ${run} is undone.\n`);
+      const exitCode = await undoAndReport(session, run, context);
+      if (exitCode !== 0) return exitCode;
       const signal = session.interrupted();
       if (signal !== null && index < runs.length - 1) {
         context.err(`harden: interrupted by ${signal}: ${runs.length - 1 - index} older runs are still in\n`);
@@ -52,10 +50,10 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
   }
 }
 
-async function agree(runs: readonly string[], { yes }: RollbackOptions, context: Context): Promise<void> {
-  if (yes === true) return;
-  if (!context.interactive) throw new Declined('Declined: there is no terminal to confirm on. Nothing was changed.\nTo undo it all the same, add --yes.');
-  const prompter = await context.prompter();
-  const what = runs.length === 1 ? `run ${runs[0] ?? ''}` : `${runs.length} runs, from ${runs[0] ?? ''} back to ${runs.at(-1) ?? ''}`;
-  if ((await prompter.text(`Type yes to undo ${what}:`)).trim() !== 'yes') throw new Declined('Declined: nothing was changed.');
+/** Undoes one run, and says what became of that. */
+export async function undoAndReport(session: Session, runId: string, context: Context): Promise<ExitCode> {
+  const { leftovers, exitCode } = await undoRun(session, runId);
+  if (exitCode === 0) context.out(`Run ${runId} is undone.\n`);
+  else context.err(`harden: run ${runId} could not be undone wholly; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
+  return exitCode;
 }

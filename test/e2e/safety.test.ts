@@ -52,11 +52,12 @@ describe.skipIf(skipReason('systemd') !== null)(titled('safety', 'systemd'), () 
   const LIVE = ['apply', '--yes', '-c', 'daemon.live-restore,daemon.userland-proxy', ...CEILINGS];
 
   for (const kind of ['replaceBytes', 'reloadDaemon', 'restartDaemon', 'awaitHealthy']) {
-    test(`killed at ${kind}: apply is refused until the rollback, which brings everything back`, async () => {
+    test(`killed at ${kind}: apply is refused until it is recovered, which brings everything back`, async () => {
       expect((await during(kind, 'kill -9 $pid', ...LIVE)).code).toBe(137);
       const again = await apply('daemon.icc');
-      expect({ code: again.code, says: /harden rollback \d{8}T/.test(again.stderr) }).toEqual({ code: 2, says: true });
-      expect(await rollback()).toMatchObject({ code: 0 });
+      expect({ code: again.code, says: again.stderr.includes('harden recover') }).toEqual({ code: 2, says: true });
+      expect(await harden(host, ['recover', '--yes'])).toMatchObject({ code: 0 });
+      expect((await harden(host, ['history'])).stdout).not.toContain('unfinished');
       expect(await tree(host)).toBe(before.tree);
       expect(await pids(host)).toEqual(before.pids);
       expect((await host.exec(['docker', 'info', '-f', '{{.LiveRestoreEnabled}}'])).stdout).toBe('false\n');

@@ -198,13 +198,27 @@ export const retireContainer: Executor<Of<'retireContainer'>> = {
   touched: () => Promise.resolve(null),
 };
 
+/** The longest that the engine may take to stop a container, with some time to spare. */
+function stopSeconds(raw: JsonObject | null): number {
+  const asked = at(raw, 'Config', 'StopTimeout');
+  return (typeof asked === 'number' && asked >= 0 ? asked : 10) + 2;
+}
+
 export const stopContainer: Executor<Of<'stopContainer'>> = {
   async before(action, session) {
     return { running: isRunning(await original(action, session)) };
   },
   perform: ({ container }, _before, { engine }) => engine.stopContainer(container),
   async undo({ container }, { running }, { engine }) {
-    if (running === true) await engine.startContainer(container);
+    if (running !== true) return;
+    let found = await engine.inspectContainer(container);
+    // What a killed run asked for goes on in the engine: a container that is being stopped still looks as if it ran.
+    const end = performance.now() + stopSeconds(found) * 1000;
+    while (found !== null && isRunning(found) && performance.now() < end) {
+      await sleep(POLL_MS);
+      found = await engine.inspectContainer(container);
+    }
+    await engine.startContainer(container);
   },
   touched: () => Promise.resolve(null),
 };
