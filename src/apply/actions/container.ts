@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { at, flag, list, number, object, text } from '../../collect/json.ts';
 import { exactSpec, surroundingsOf } from '../../container/chosen.ts';
 import { differences } from '../../container/differences.ts';
-import { parseInspect } from '../../container/from-inspect.ts';
+import { parseInspect, plainLink } from '../../container/from-inspect.ts';
 import { keptName, replacementName } from '../../container/kept.ts';
 import { updateBody } from '../../container/live.ts';
 import { applySpecEdits, fieldAt } from '../../container/spec-edit.ts';
@@ -139,7 +139,7 @@ const resolved = (edits: readonly SpecEdit[], { engine }: Session): Promise<Spec
 /** The engine shows a link to a container by the name that it has now: one that was replaced has given its name away. */
 function relinked(spec: ContainerSpec, follows: Of<'createReplacement'>['follows']): ContainerSpec {
   const names = new Map(follows.map(({ container, name }) => [keptName(container), name]));
-  const links = spec.network.links.map((link) => link.replace(/^\/?([^:]+)/, (_, target: string) => names.get(target) ?? target));
+  const links = spec.network.links.map(plainLink).map((link) => link.replace(/^[^:]+/, (target) => names.get(target) ?? target));
   return { ...spec, network: { ...spec.network, links } };
 }
 
