@@ -1,9 +1,11 @@
 import { allDependants } from '../../src/container/dependants.ts';
+import { chosenSpec, exactSpec, imageToCreateFrom, surroundingsOf } from '../../src/container/chosen.ts';
 import { inexpressible } from '../../src/container/inexpressible.ts';
 import { areLive } from '../../src/container/live.ts';
 import { parametersFor } from '../../src/container/parameters.ts';
+import { applySpecEdits } from '../../src/container/spec-edit.ts';
+import { maskedRunLines } from '../../src/container/to-run.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import { normalReference } from '../../src/image/reference.ts';
 import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { defer, edits as proposed } from '../remedy.ts';
@@ -32,13 +34,21 @@ export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): 
   if (container.owner.kind !== 'none') return byHand;
   const live = areLive(edits);
   const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, spec, facts, policy));
-  if (obstacle !== null) return obstacle;
+  if (obstacle !== null) return live || !('defer' in obstacle) ? obstacle : { ...obstacle, needs: [obstacle.needs, newLine(edits, spec, facts)].filter((part) => part !== undefined).join('\n') };
   const liftable = edits.every(({ path }) => path !== 'resources.memory');
   return proposed([{
     kind: 'changeContainer', container: container.id, by: live ? 'update' : 'recreate', edits,
     impact: live ? 'none' : 'recreate', risk: risk ?? about.risk, undo: live && liftable ? 'none' : 'recreate',
     ...(note === undefined ? {} : { note }),
   }], uses);
+}
+
+/** How a person would start it anew with the edits: secrets masked, so it is to be read and not to be pasted where it has some. */
+function newLine(edits: readonly SpecEdit[], spec: ContainerSpec, facts: Facts): string {
+  const surroundings = surroundingsOf(facts, spec);
+  const names = new Map((valueOf(facts.containers) ?? []).map(({ id, name }) => [id, name]));
+  const chosen = chosenSpec(applySpecEdits(exactSpec(spec, surroundings), edits), surroundings, names);
+  return `by hand: ${maskedRunLines(chosen, valueOf(facts.engine.version)?.apiVersion ?? '').join('; ')}`;
 }
 
 const guard = (explanation: string, needs?: string): Proposal => defer('guard', explanation, needs);
@@ -63,16 +73,14 @@ function ownObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Fact
   const { name, unmodelled, runtime } = container;
   const lost = [...unmodelled, ...inexpressible(spec, 'api', valueOf(facts.engine.version)?.apiVersion ?? '')];
   if (lost.length > 0) return defer('unsupported', `${name} has settings that harden cannot carry over to a new container: ${listNames(lost)}.`, 'recreate it by hand');
-  if (spec.autoRemove) return guard(`${name} was started with --rm: it is gone as soon as it stops, with what it wrote.`, 'start it anew with the options of this finding');
+  if (spec.autoRemove) return guard(`${name} was started with --rm: it is gone as soon as it stops, with what it wrote.`);
   const { state, applied } = valueOf(runtime) ?? {};
   if (state === 'running' && (spec.openStdin || applied?.attached === true) && parametersFor(name, policy).detached !== true) {
     return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`,
       `where nobody is: containers: { "${name}": { detached: true } }`);
   }
-  const image = spec.image.id;
-  const stands = (valueOf(facts.images) ?? []).find(({ tags }) => tags.some((tag) => normalReference(tag) === normalReference(spec.image.reference)));
-  if (image !== null && stands !== undefined && stands.id !== image) {
-    return guard(`${spec.image.reference} stands for another image now than the one that ${name} runs: a new container would be another version of the program.`,
+  if (imageToCreateFrom(spec, valueOf(facts.images) ?? []) !== spec.image.reference) {
+    return guard(`${spec.image.reference} no longer stands for the image that ${name} runs: a new container would be another version of the program.`,
       'decide on the image first (container.image-pinning)');
   }
   return writableLayerObstacle(container, spec, policy);
