@@ -1,9 +1,9 @@
-import { specFix, settingsFor } from '../remediations/containers/spec-edits.ts';
-import type { SpecFix } from '../remediations/containers/spec-edits.ts';
+import type { ContainerRemediation, Fixing } from '../remediations/containers/steps.ts';
+import { parametersFor } from './container/parameters.ts';
 import { applySpecEdits } from './container/spec-edit.ts';
 import { evaluate } from './evaluate.ts';
 import type { Check, ContainerFacts, ContainerSpec, Deferred, EngineInfo, Facts, Finding, Observed, Owner, Policy, Remediation, SpecEdit, Target } from './model.ts';
-import { absent, present, unreadable } from './model.ts';
+import { absent, present, unreadable, valueOf } from './model.ts';
 import { TOOL } from './version.ts';
 
 /** One container that a text defines: a `docker run` line or a service of a compose file. */
@@ -92,25 +92,35 @@ function judge(definitions: readonly Definition[], checks: readonly Check[], rem
 export interface RewriteRequest {
   readonly definitions: readonly Definition[];
   readonly checks: readonly Check[];
-  readonly remediations: readonly Remediation[];
+  readonly remediations: readonly ContainerRemediation[];
   readonly policy: Policy;
   readonly now: Date;
 }
 
 /** What to change in definitions, and why the rest stays. A fix counts only if its check no longer warns of the edited definition. */
 export function advise({ definitions, checks, remediations, policy, now }: RewriteRequest): readonly Advice[] {
+  const facts = factsFor(definitions, false);
+  // A fix may ask what the engine makes of a setting that nobody chose.
+  const containers = new Map((valueOf(factsFor(definitions, true).containers) ?? []).map((container) => [container.id, container]));
   const findings = judge(definitions, checks, remediations, policy, now);
   const byCheck = new Map(remediations.map((remediation) => [remediation.check.id, remediation]));
+
+  const fixingOf = (finding: Finding, definition: Definition, remediation: ContainerRemediation | undefined): Fixing => {
+    const container = containers.get(definition.id);
+    const spec = container === undefined ? undefined : valueOf(container.spec);
+    if (remediation?.fix === undefined || container === undefined || spec === undefined) return 'manual';
+    return remediation.fix({ facts, policy, chosen: parametersFor(definition.name, policy), container, spec, detail: finding.detail });
+  };
   return definitions.map((definition) => {
     const own = findings.filter(({ target }) => target.id === definition.id);
-    const settings = settingsFor(policy, definition.name);
     const fixes: Fix[] = [];
     const deferred: Deferred[] = [];
     for (const finding of own.filter(({ outcome }) => outcome === 'warn')) {
-      const fix = specFix(finding.check, definition.spec, settings);
-      if (fix !== null && 'edits' in fix && helps(definition, fix.edits, finding.check, checks, remediations, policy, now)) {
-        fixes.push({ check: finding.check, message: finding.message, note: fix.note, edits: fix.edits });
-      } else deferred.push(deferral(finding, fix, byCheck.get(finding.check), policy));
+      const remediation = byCheck.get(finding.check);
+      const fixing = fixingOf(finding, definition, remediation);
+      if (typeof fixing === 'object' && 'edits' in fixing && helps(definition, fixing.edits, finding.check, checks, remediations, policy, now)) {
+        fixes.push({ check: finding.check, message: finding.message, note: fixing.note ?? remediation?.effect ?? '', edits: fixing.edits });
+      } else deferred.push(deferral(finding, fixing, remediation, policy));
     }
     return {
       target: { kind: 'container', name: definition.name, id: definition.id },
@@ -126,10 +136,13 @@ function helps(definition: Definition, edits: readonly SpecEdit[], check: string
   return edits.length > 0 && !judge([edited], checks.filter(({ id }) => id === check), remediations, policy, now).some(({ outcome }) => outcome === 'warn');
 }
 
-function deferral({ check, target, message }: Finding, fix: SpecFix, remediation: Remediation | undefined, policy: Policy): Deferred {
-  if (fix !== null && 'choose' in fix) {
-    return { check, target, reason: 'choice', explanation: `${message}. ${fix.explanation}`, needs: `--set container.${fix.choose}=VALUE, or parameters.container.${fix.choose} in harden.yaml` };
-  }
+function deferral({ check, target, message }: Finding, fixing: Fixing, remediation: Remediation | undefined, policy: Policy): Deferred {
+  if (typeof fixing === 'object' && 'choice' in fixing) return { check, target, reason: 'choice', explanation: `${message}. ${fixing.choice}`, needs: fixing.needs };
+  if (typeof fixing === 'object' && 'guard' in fixing) return { check, target, reason: 'guard', explanation: `${message}. ${fixing.guard}`, needs: fixing.needs };
   const effect = remediation?.effect ?? '';
-  return { check, target, reason: 'manual', explanation: `${message}. Whether it has to be so, only its owner knows.${effect === '' ? '' : ` With the fix, ${effect.charAt(0).toLowerCase()}${effect.slice(1)}`}`, needs: `harden explain ${check}${policy.benchmark === '1.8.0' ? '' : ` --benchmark ${policy.benchmark}`}` };
+  const why = fixing === 'manual' ? 'Whether it has to be so, only its owner knows.' : 'What was chosen for it does not put it right.';
+  return {
+    check, target, reason: 'manual', explanation: `${message}. ${why}${effect === '' ? '' : ` With the fix, ${effect.charAt(0).toLowerCase()}${effect.slice(1)}`}`,
+    needs: `harden explain ${check}${policy.benchmark === '1.8.0' ? '' : ` --benchmark ${policy.benchmark}`}`,
+  };
 }

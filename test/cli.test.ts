@@ -241,7 +241,7 @@ describe('a saved plan', () => {
 
   it('keeps its own choices, today\'s waivers, and today\'s secrets where they are the same', () => {
     const waivers = [{ check: 'daemon.icc', reason: 'r', owner: 'o' }];
-    expect(policyOf(saved, { ...defaultPolicy, level: 1, maxImpact: 'data', waivers })).toEqual({ ...defaultPolicy, maxImpact: 'restart', waivers, recorded: [] });
+    expect(policyOf(saved, { ...defaultPolicy, level: 1, maxImpact: 'data', waivers })).toEqual({ ...defaultPolicy, maxImpact: 'restart', waivers, recorded: saved.inputs.parameters.filter(({ source }) => source === 'evidence') });
     const parameters = { logDriver: { driver: 'splunk', options: { 'splunk-token': 'S3cret-7b1f6f2e', 'splunk-url': 'https://x' } } };
     const masked = planDocument(makePlan({
       facts, policy: { ...defaultPolicy, parameters }, checks, remediations, tool: TOOL, now: new Date(0), restart: null,

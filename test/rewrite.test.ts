@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { containerChecks } from '../checks/containers/index.ts';
 import { containerRemediations } from '../remediations/containers/index.ts';
-import { specFix } from '../remediations/containers/spec-edits.ts';
 import { parseRunWords } from '../src/container/from-run.ts';
-import { applySpecEdits } from '../src/container/spec-edit.ts';
 import { defaultPolicy } from '../src/policy.ts';
 import type { RewriteDocument } from '../src/render/rewrite.ts';
 import { advise, definitionChecks } from '../src/rewrite.ts';
@@ -20,7 +18,7 @@ const file = (name: string, text: string | Uint8Array): string => {
   return path;
 };
 
-const SETTINGS = ['memory=512m', 'cpuShares=512', 'tmpfs=[/tmp, /run]', 'logMaxSize=50m', 'publishAddress=127.0.0.1'].flatMap((setting) => ['--set', `container.${setting}`]);
+const SETTINGS = ['memory=512m', 'cpuShares=512', 'tmpfs=[/tmp, /run]', 'log={ maxSize: 50m, maxFile: 5 }', 'publishAddress=127.0.0.1'].flatMap((setting) => ['--set', `container.${setting}`]);
 
 describe('harden rewrite', () => {
   it('prints a line with what needs no choice, and says what is left and why', async () => {
@@ -29,7 +27,7 @@ describe('harden rewrite', () => {
     expect(out).toBe('docker run -d -p 8080:80 --pids-limit 2048 --cap-drop NET_RAW --security-opt no-new-privileges=true nginx\n');
     expect(err).toContain('nginx (docker run line): 3 findings put right, 6 left');
     expect(err).toContain('container.memory-limit (choice)');
-    expect(err).toContain('[--set container.memory=VALUE, or parameters.container.memory in harden.yaml]');
+    expect(err).toContain('[containers: { "nginx": { memory: 512m } } below parameters in harden.yaml]');
     expect(err).toMatch(/only an engine or the image can tell: .*container\.seccomp/);
   });
 
@@ -78,7 +76,7 @@ describe('harden rewrite', () => {
     [['rewrite', '--', 'docker', 'run', '-m', '5x', 'y'], 'harden: the docker run line: -m must be a size such as 512m or 2g\n'],
     [['rewrite', '--', 'docker', 'run', '-v', '\u001b[2J', 'y'], /-v has the target "\\e\[2J"/],
     [['rewrite', '--write', '--', 'docker', 'run', 'x'], /^harden: --write edits files/],
-    [['rewrite', '--set', 'container.memory=lots', '--', 'docker', 'run', 'x'], 'harden: parameters.container.memory must be a size such as 512m or 2g\n'],
+    [['rewrite', '--set', 'container.memory=lots', '--', 'docker', 'run', 'x'], 'harden: --set container.memory=lots: container.memory must be a size as in 512m\n'],
     [['rewrite', '-c', 'daemon.icc', '--', 'docker', 'run', 'x'], /^harden: None of the selected checks/],
     [['rewrite', file('shell.sh', 'docker run \\\n -v $(pwd):/x y\n')], /shell\.sh:2:5: \$\( is for a shell/],
     [['rewrite', file('quote.sh', 'docker run "x\n')], /quote\.sh:1:12: the quote " is never closed/],
@@ -98,14 +96,30 @@ test('what an engine without settings would make pass is not called a pass, and 
   expect(advice?.fixes.find(({ check }) => check === 'container.no-new-privileges')?.message).toContain('unless the daemon\'s settings say otherwise');
 });
 
-test('no fix takes a capability away that was asked for, nor a swap limit, nor a mount', () => {
-  const { spec } = parseRunWords(['docker', 'run', '--cap-add', 'NET_RAW', '--memory-swap', '4g', '--tmpfs', '/tmp:size=1m', '-p', '80:80', '-p', '10.0.0.1:81:81', 'nginx']);
-  expect(specFix('container.capabilities', spec, {})).toBeNull();
-  expect(specFix('container.memory-limit', spec, { memory: '1g' })).toMatchObject({ edits: [{ path: 'resources.memory', value: 1 << 30 }] });
-  const readOnly = specFix('container.readonly-rootfs', spec, { tmpfs: ['/tmp', '/run'] });
-  if (readOnly === null || !('edits' in readOnly)) throw new Error('no edits');
-  expect(applySpecEdits(spec, readOnly.edits).mounts.map(({ target, options }) => [target, options])).toEqual([['/tmp', 'size=1m'], ['/run', 'rw,nosuid,nodev,noexec,size=16m,mode=755']]);
-  const bound = specFix('container.bind-interface', spec, { publishAddress: '::1' });
-  if (bound === null || !('edits' in bound)) throw new Error('no edits');
-  expect(applySpecEdits(spec, bound.edits).network.ports.map(({ ip }) => ip)).toEqual(['::1', '10.0.0.1']);
+test.each<[options: readonly string[], settings: readonly string[], check: string, line: string | RegExp]>([
+  [['--cap-add', 'NET_RAW'], [], 'container.capabilities', /\(choice\).*Somebody added capabilities/],
+  [['--cap-add', 'NET_RAW', '--cap-add', 'SYS_TIME'], ['capabilities=[CHOWN]'], 'container.capabilities', 'docker run --cap-add CHOWN --cap-drop ALL x'],
+  [['--privileged'], ['capabilities=[]'], 'container.capabilities', /\(manual\)/],
+  [['-m', '0', '--memory-swap', '4g'], ['memory=1g'], 'container.memory-limit', 'docker run -m 1g --memory-swap 4g x'],
+  [['--memory-reservation', '2g'], ['memory=1g'], 'container.memory-limit', /\(guard\).*reservation/],
+  [['--tmpfs', '/tmp:size=1m'], ['tmpfs=[/tmp/, /run]'], 'container.readonly-rootfs', /^docker run --tmpfs \/tmp:size=1m --read-only --tmpfs \/run:rw,nosuid,nodev,noexec,size=16m,mode=755 x$/],
+  [['-p', '80:80', '-p', '10.0.0.1:81:81'], ['publishAddress=::1'], 'container.bind-interface', "docker run -p '[::1]:80:80' -p 10.0.0.1:81:81 x"],
+  [['-p', '0.0.0.0:80:80', '-p', '[::]:80:80'], ['publishAddress=127.0.0.1'], 'container.bind-interface', 'docker run -p 127.0.0.1:80:80 x'],
+  [['-P'], ['publishAddress=127.0.0.1'], 'container.needed-ports', /\(manual\)/],
+  [[], ['network=backend'], 'container.default-bridge', 'docker run --network backend x'],
+  [['--network', 'host'], ['privateNamespaces=[network]'], 'container.host-network', /\(choice\).*network in place of the host's/],
+  [['--pid', 'host'], ['privateNamespaces=[pid]'], 'container.host-pid', 'docker run x'],
+  [['-v', '/var/run/docker.sock:/var/run/docker.sock:ro'], ['withoutMounts=[/var/run/docker.sock]'], 'container.docker-socket', 'docker run x'],
+  [['-v', '/mnt:/mnt:rshared'], [], 'container.mount-propagation', 'docker run -v /mnt:/mnt:rslave x'],
+  [['--device', '/dev/fuse'], ['withoutDevices=[/dev/fuse]'], 'container.devices', 'docker run x'],
+  [['--ulimit', 'core=-1'], ['ulimits={}'], 'container.ulimits', 'docker run x'],
+  [['--security-opt', 'seccomp=unconfined'], ['confined=true'], 'container.seccomp', 'docker run x'],
+  [['--security-opt', 'no-new-privileges=false'], [], 'container.no-new-privileges', /\(choice\).*switched the option off/],
+  [['--restart', 'always'], ['restart=on-failure:3'], 'container.restart-policy', 'docker run --restart on-failure:3 x'],
+  [['--cgroup-parent', '/x'], ['defaultCgroup=true'], 'container.cgroup-parent', 'docker run x'],
+  [['--no-healthcheck'], ['healthcheck={ test: "true" }'], 'container.healthcheck', /^docker run --health-cmd true .*--health-interval 30s/],
+])('%j with %j: %s', async (options, settings, check, expected) => {
+  const { code, out, err } = await harden(['rewrite', '--format', 'text', '-c', check, ...settings.flatMap((setting) => ['--set', `container.${setting}`]), '--', 'docker', 'run', ...options, 'x']);
+  if (typeof expected === 'string') expect({ code, line: out.trimEnd(), err }).toEqual({ code: 1, line: expected, err: expect.stringContaining('1 finding put right, 0 left') as string });
+  else if (out.trimEnd().match(expected) === null) expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(expected) as string });
 });

@@ -9,7 +9,7 @@ import { portName, publishedPorts } from './ports.ts';
 const HOST_BINDING = 'com.docker.network.bridge.host_binding_ipv4';
 
 /** 0.0.0.0, :: and its other spellings. */
-const isWildcard = (ip: string): boolean => /^\[?(?:0+(?:\.0+){0,3}|[0:]*::?[0:]*|[0:]*:(?:ffff:)?0+(?:\.0+){3})\]?$/u.test(ip);
+export const isWildcard = (ip: string): boolean => /^\[?(?:0+(?:\.0+){0,3}|[0:]*::?[0:]*|[0:]*:(?:ffff:)?0+(?:\.0+){3})\]?$/u.test(ip);
 
 /** Whether each network that the container joins binds ports for which no address is chosen to one of its own. */
 function boundByNetwork(facts: Facts, { spec }: Container): Observed<boolean> {

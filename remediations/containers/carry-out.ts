@@ -87,7 +87,7 @@ function ownObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Fact
 }
 
 /** Written by the engine, or rewritten at every start. */
-const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/tmp|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
+const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
 
 /** What a container wrote outside of its mounts is not in the one that takes its place. */
 function writableLayerObstacle({ name, evidence }: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {

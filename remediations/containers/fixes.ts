@@ -1,14 +1,15 @@
+import { isWildcard } from '../../checks/containers/bind-interface.ts';
 import { bytesOf, nanosecondsOf } from '../../src/container/parameters.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { parseUlimit } from '../../src/daemon/ulimits.ts';
-import type { Healthcheck, Json, MountSpec, ParameterUse, SettablePath, SpecEdit } from '../../src/model.ts';
+import type { Facts, Healthcheck, Json, MountSpec, ParameterUse, SettablePath, SpecEdit } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import type { FixContext, Fixing } from './steps.ts';
 
 const set = (path: SettablePath, value: Json): SpecEdit => ({ op: 'set', path, value });
 
 /** What a choice needs, as it is written in harden.yaml for this container, or for all. */
-const parameter = ({ container }: FixContext<unknown>, key: string, value: string): string => `containers: { "${container.name}": { ${key}: ${value} } }`;
+const parameter = ({ container }: FixContext<unknown>, key: string, value: string): string => `containers: { "${container.name}": { ${key}: ${value} } } below parameters in harden.yaml`;
 
 const fromPolicy = (key: string, value: Json): ParameterUse => ({ name: `container.${key}`, value, source: 'policy', evidence: 'harden.yaml or --set' });
 
@@ -19,48 +20,62 @@ const LEAST_PIDS = 2048;
 const PIDS_STEP = 256;
 
 /** max(2048, 4 × what runs now), in steps that do not change with every look. */
-export function pidsLimit({ container: { id, evidence }, chosen, policy }: FixContext<null>): Fixing {
-  if (chosen.pidsLimit !== undefined) return { edits: [set('resources.pidsLimit', chosen.pidsLimit)], uses: [fromPolicy('pidsLimit', chosen.pidsLimit)] };
-  const recorded = policy.recorded?.find(({ check, target, name }) => check === 'container.pids-limit' && target.id === id && name === 'container.pidsLimit');
+const leastPids = (now: number): number => Math.max(LEAST_PIDS, roundUp(4 * now, PIDS_STEP));
+
+export function pidsLimit(context: FixContext<null>): Fixing {
+  const { container: { id, name, evidence }, chosen, policy } = context;
   const now = valueOf(evidence?.pids ?? { status: 'absent' }) ?? 0;
+  if (chosen.pidsLimit !== undefined) {
+    return now > chosen.pidsLimit ? { guard: `${name} has ${now} processes and threads now, more than the ${chosen.pidsLimit} that the policy allows.`, needs: parameter(context, 'pidsLimit', `${leastPids(now)}`) }
+      : { edits: [set('resources.pidsLimit', chosen.pidsLimit)], uses: [fromPolicy('pidsLimit', chosen.pidsLimit)] };
+  }
+  const recorded = policy.recorded?.find((use) => use.check === 'container.pids-limit' && use.target.id === id && use.name === 'container.pidsLimit');
   // A recorded value comes from a file: it can never be less than what is safe without one.
-  const limit = Math.max(LEAST_PIDS, typeof recorded?.value === 'number' ? recorded.value : roundUp(4 * now, PIDS_STEP));
+  const limit = Math.max(LEAST_PIDS, typeof recorded?.value === 'number' ? recorded.value : leastPids(now));
   return {
     edits: [set('resources.pidsLimit', limit)],
-    uses: [{ name: 'container.pidsLimit', value: limit, source: 'evidence', evidence: recorded?.evidence ?? `${now} processes and threads were seen; at least ${LEAST_PIDS}` }],
+    uses: [{ name: 'container.pidsLimit', value: limit, source: 'evidence', evidence: recorded?.evidence ?? (now === 0 ? `nothing of it runs; at least ${LEAST_PIDS}` : `${now} processes and threads were seen; at least ${LEAST_PIDS}`) }],
   };
 }
 
 const LEAST_MEMORY = 256 * MIB;
 const UNKNOWN_MEMORY = 512 * MIB;
 const MEMORY_STEP = 64 * MIB;
+const LEAST_OF_ENGINE = 6 * MIB;
 const ENOUGH_DAYS = 7;
 const DAY_MS = 86_400_000;
 
 /** What the container has shown that it needs: max(256 MiB, 2 × anonymous, 1.5 × current), and on how much that rests. */
 function memoryEvidence({ container, facts }: FixContext<null>): { readonly bytes: number; readonly says: string } {
   const seen = valueOf(container.evidence?.memory ?? { status: 'absent' });
-  if (seen === undefined) return { bytes: UNKNOWN_MEMORY, says: 'nothing is known of what it uses, so look at docker stats first' };
+  if (seen === undefined) return { bytes: UNKNOWN_MEMORY, says: 'What it uses is not known: docker stats shows it after some days under load' };
   const bytes = roundUp(Math.max(LEAST_MEMORY, 2 * seen.anonymous, 1.5 * seen.current), MEMORY_STEP);
   const runtime = valueOf(container.runtime);
   const days = runtime === undefined ? 0 : (Date.parse(facts.collectedAt) - Date.parse(runtime.startedAt)) / DAY_MS;
-  return { bytes, says: days >= ENOUGH_DAYS ? `it has been running for ${Math.floor(days)} days` : 'it has been running for less than a week, which says little of its peak' };
+  const enough = `From what it uses now, ${bytes / MIB} MiB would do`;
+  return { bytes, says: days >= ENOUGH_DAYS ? `${enough}, and it has been running for ${Math.floor(days)} days` : `${enough}; it has been running for less than a week, which says little of its peak` };
 }
 
 export function memoryLimit(context: FixContext<null>): Fixing {
-  const { chosen, container, facts } = context;
+  const { chosen, container, facts, spec: { resources: { memoryReservation, memorySwap } } } = context;
   if (chosen.memory === undefined) {
     const { bytes, says } = memoryEvidence(context);
-    return { choice: `How much memory ${container.name} may use is for its owner to say; from what was seen, ${bytes / MIB} MiB would do: ${says}. Beyond a limit the kernel ends its processes.`, needs: parameter(context, 'memory', `${bytes / MIB}m`) };
+    return { choice: `How much memory ${container.name} may use is for its owner to say. ${says}. Beyond a limit the kernel ends its processes.`, needs: parameter(context, 'memory', `${bytes / MIB}m`) };
   }
   const bytes = bytesOf(chosen.memory);
   const seen = valueOf(container.evidence?.memory ?? { status: 'absent' });
   if (seen !== undefined && seen.anonymous > bytes) {
     return { guard: `${container.name} uses ${Math.ceil(seen.anonymous / MIB)} MiB now, more than the ${Math.floor(bytes / MIB)} MiB that the policy allows: the kernel would end its processes.`, needs: parameter(context, 'memory', `${memoryEvidence(context).bytes / MIB}m`) };
   }
+  // The engine refuses these, and less than 6 MiB.
+  const above = Math.max(LEAST_OF_ENGINE, memoryReservation ?? 0, ...(memorySwap !== null && memorySwap > 0 && memorySwap < bytes ? [Infinity] : []));
+  if (bytes < above) {
+    return { guard: `The engine takes no limit of ${Math.floor(bytes / MIB)} MiB for ${container.name}: it has to be at least 6 MiB, its reservation, and no more than its memory and swap together.`, needs: 'another container.memory' };
+  }
   const host = valueOf(facts.engine.info)?.memoryBytes ?? 0;
   return {
-    edits: [set('resources.memory', bytes), set('resources.memorySwap', 2 * bytes)], uses: [fromPolicy('memory', bytes)],
+    // A limit of swap that somebody chose stays.
+    edits: [set('resources.memory', bytes), ...(memorySwap === null || memorySwap === 0 ? [set('resources.memorySwap', 2 * bytes)] : [])], uses: [fromPolicy('memory', bytes)],
     note: `Memory of ${container.name}: ${Math.floor(bytes / MIB)} MiB${host > 0 && bytes > host * 0.8 ? ', more than four fifths of what the host has' : ''}. The engine cannot lift the limit again while the container exists.`,
   };
 }
@@ -87,28 +102,37 @@ export function restartPolicy(context: FixContext<null>): Fixing {
   };
 }
 
-/** The engine makes these directories in every container, and nothing else may be mounted there. */
+/** As --tmpfs PATH or PATH:OPTIONS asks for it; without options one on which no program runs. */
 const tmpfsMount = (text: string): MountSpec => {
-  const [target = '', ...options] = text.split(':');
+  const [path = '', ...options] = text.split(':');
+  const target = path.replace(/\/+/gu, '/').replace(/(.)\/$/u, '$1');
   const usual = target === '/run' ? 'rw,nosuid,nodev,noexec,size=16m,mode=755' : target === '/tmp' ? 'rw,nosuid,nodev,noexec,size=64m,mode=1777' : 'rw,nosuid,nodev,noexec,size=64m';
   return { kind: 'tmpfs', via: 'tmpfs', source: '', target, readOnly: false, options: options.join(':') || usual, details: null, volume: null };
 };
 
+/** Written by the engine, or no part of the root file system. */
+const isEngines = (path: string): boolean => /^\/(?:dev|proc|sys|\.dockerenv)(?:\/|$)/u.test(path);
+const isBelow = (path: string, targets: readonly string[]): boolean => targets.some((target) => path === target || path.startsWith(`${target.replace(/\/$/u, '')}/`));
+/** Directories that no tmpfs should hide. */
+const PROGRAMS = ['/', '/etc', '/usr', '/bin', '/lib', '/sbin'];
+
 export function readonlyRootfs(context: FixContext<null>): Fixing {
   const { chosen, container, spec } = context;
-  const changes = valueOf(container.evidence?.changes ?? { status: 'absent' }) ?? [];
+  const changes = valueOf(container.evidence?.changes ?? { status: 'absent' });
   const mounted = spec.mounts.map(({ target }) => target);
-  const isBelow = (path: string, targets: readonly string[]): boolean => targets.some((target) => path === target || path.startsWith(`${target.replace(/\/$/, '')}/`));
-  const written = changes.map(({ path }) => path).filter((path) => !isBelow(path, mounted) && !changes.some((other) => other.path.startsWith(`${path}/`)));
+  const written = (changes ?? []).map(({ path }) => path)
+    .filter((path) => !isEngines(path) && !isBelow(path, mounted) && !changes?.some((other) => other.path.startsWith(`${path}/`)));
   if (chosen.tmpfs === undefined) {
-    const directories = [...new Set(['/tmp', '/run', ...written.map((path) => path.slice(0, Math.max(1, path.lastIndexOf('/')))).filter((path) => path !== '/' && !['/etc', '/usr', '/bin', '/lib', '/sbin'].includes(path))])].slice(0, 8);
+    const parents = written.map((path) => path.slice(0, Math.max(1, path.lastIndexOf('/')))).filter((path) => !PROGRAMS.includes(path));
+    const directories = [...new Set(['/tmp', '/run', ...parents])].filter((path, _, all) => !isBelow(path, mounted) && !isBelow(path, all.filter((other) => other !== path))).slice(0, 8);
+    const says = changes === undefined ? 'What it has written outside of them, docker diff shows' : written.length === 0 ? 'It has written nothing outside of its volumes so far' : `It has written ${listNames(written, 8)}`;
     return {
-      choice: `${container.name} could write to its volumes and tmpfs mounts only. ${written.length === 0 ? 'It has written nothing outside of its volumes so far' : `It has written ${listNames(written, 8)}`}; a tmpfs is empty at each start, and hides what the image has there.`,
+      choice: `${container.name} could write to its volumes and tmpfs mounts only. ${says}; a tmpfs is empty at each start, and hides what the image has there.`,
       needs: parameter(context, 'tmpfs', `[${directories.join(', ')}]`),
     };
   }
   const mounts = chosen.tmpfs.map(tmpfsMount).filter(({ target }) => !mounted.includes(target));
-  const uncovered = written.filter((path) => !isBelow(path, mounts.map(({ target }) => target)) && !/^\/(?:dev|proc|sys)(?:\/|$)/.test(path));
+  const uncovered = written.filter((path) => !isBelow(path, mounts.map(({ target }) => target)));
   if (uncovered.length > 0) return { guard: `${container.name} writes to ${listNames(uncovered, 8)}, which would be read-only.`, needs: 'a volume for it, or another entry in container.tmpfs' };
   return {
     edits: [set('security.readonlyRootfs', true), ...mounts.map((mount): SpecEdit => ({ op: 'add', path: 'mounts', value: mount as unknown as Json }))],
@@ -137,10 +161,12 @@ export function ulimits(context: FixContext<null>): Fixing {
     const limit = typeof value === 'number' ? { soft: value, hard: value } : parseUlimit(value);
     return limit === null ? [] : [{ name, ...limit }];
   });
+  const has = (items: typeof wanted | typeof spec.resources.ulimits, { name, soft, hard }: (typeof wanted)[number]): boolean =>
+    items.some((item) => item.name === name && item.soft === soft && item.hard === hard);
   return {
     edits: [
-      ...spec.resources.ulimits.map((value): SpecEdit => ({ op: 'remove', path: 'resources.ulimits', value: { ...value } })),
-      ...wanted.map((value): SpecEdit => ({ op: 'add', path: 'resources.ulimits', value })),
+      ...spec.resources.ulimits.filter((value) => !has(wanted, value)).map((value): SpecEdit => ({ op: 'remove', path: 'resources.ulimits', value: { ...value } })),
+      ...wanted.filter((value) => !has(spec.resources.ulimits, value)).map((value): SpecEdit => ({ op: 'add', path: 'resources.ulimits', value })),
     ],
     uses: [fromPolicy('ulimits', { ...chosen.ulimits })],
   };
@@ -212,15 +238,19 @@ export const confined = (path: 'security.seccomp' | 'security.apparmor') => (con
     : { edits: [set(path, null)], uses: [fromPolicy('confined', true)] };
 };
 
+/** A network has to be there first. Where nobody sees the engine's, it is for whoever runs the text. */
+const missing = (network: string, facts: Facts): Fixing | null => valueOf(facts.networks)?.some(({ name }) => name === network) === false
+  ? { guard: `There is no network ${network}.`, needs: `docker network create ${network}` } : null;
+
 export const privateNamespace = (kind: 'network' | 'pid' | 'ipc' | 'uts' | 'userns') => (context: FixContext<null>): Fixing => {
-  const { spec, chosen, container } = context;
+  const { spec, chosen, container, facts } = context;
   // One that joins another container's namespace is changed there; the network also needs ports.
   if (spec.namespaces[kind] !== 'host') return 'manual';
   if (chosen.privateNamespaces?.includes(kind) !== true) {
     return { choice: `Whether ${container.name} needs the ${kind} namespace of the host, only its owner knows.`, needs: parameter(context, 'privateNamespaces', `[${kind}]`) };
   }
   if (kind === 'network' && chosen.network === undefined) return { choice: 'It needs a network in place of the host\'s.', needs: parameter(context, 'network', 'NAME') };
-  return {
+  return (kind === 'network' ? missing(chosen.network ?? '', facts) : null) ?? {
     edits: [set(`namespaces.${kind}`, kind === 'network' ? chosen.network ?? '' : '')],
     uses: [fromPolicy('privateNamespaces', [kind])],
     ...(kind === 'network' ? { note: `${container.name} publishes no port: what it listens on can be reached in its network only.` } : {}),
@@ -265,14 +295,20 @@ export function defaultCgroup(context: FixContext<null>): Fixing {
     : { edits: [set('resources.cgroupParent', null)], uses: [fromPolicy('defaultCgroup', true)] };
 }
 
-const isWildcard = (ip: string): boolean => ['', '0.0.0.0', '::'].includes(ip);
-
 export function publishAddress(context: FixContext<null>): Fixing {
-  const { spec, chosen: { publishAddress: address }, container } = context;
-  if (spec.network.publishAll) return 'manual';
+  const { spec: { network: { ports, publishAll } }, chosen: { publishAddress: address }, container } = context;
+  if (publishAll) return 'manual';
   if (address === undefined) return { choice: `Where the clients of ${container.name} are, only its owner knows: 127.0.0.1 lets in this host only.`, needs: parameter(context, 'publishAddress', '127.0.0.1') };
+  const open = ports.filter(({ ip }) => ip === '' || isWildcard(ip));
+  const place = (port: (typeof ports)[number]): string => `${port.hostPort} ${port.containerPort}/${port.protocol}`;
+  // What is published on 0.0.0.0 and on :: is published once: an address cannot be bound twice.
+  const taken = new Set(ports.filter(({ ip }) => ip === address).map(place));
   return {
-    edits: spec.network.ports.filter(({ ip }) => isWildcard(ip)).map((port): SpecEdit => ({ op: 'replace', path: 'network.ports', value: { ...port }, by: { ...port, ip: address } })),
+    edits: open.map((port): SpecEdit => {
+      if (taken.has(place(port))) return { op: 'remove', path: 'network.ports', value: { ...port } };
+      taken.add(place(port));
+      return { op: 'replace', path: 'network.ports', value: { ...port }, by: { ...port, ip: address } };
+    }),
     uses: [fromPolicy('publishAddress', address)],
   };
 }
@@ -281,6 +317,15 @@ export function ownNetwork(context: FixContext<null>): Fixing {
   const { spec, chosen: { network }, container, facts } = context;
   if (!['', 'default', 'bridge'].includes(spec.namespaces.network)) return 'manual';
   if (network === undefined) return { choice: `Which containers ${container.name} has to reach, only its owner knows. On a network of its own it finds others there by name, and those on the default bridge no more.`, needs: parameter(context, 'network', 'NAME') };
-  if (valueOf(facts.networks)?.some(({ name }) => name === network) !== true) return { guard: `There is no network ${network}.`, needs: `docker network create ${network}` };
-  return { edits: [set('namespaces.network', network)], uses: [fromPolicy('network', network)] };
+  // Links to others on the default bridge end there.
+  if (spec.network.links.length > 0) return 'manual';
+  return missing(network, facts) ?? { edits: [set('namespaces.network', network)], uses: [fromPolicy('network', network)] };
+}
+
+/** Of a container that was told to be root although its image is not. */
+export function user(context: FixContext<null>): Fixing {
+  const { chosen, container, spec } = context;
+  return chosen.user === undefined
+    ? { choice: `${container.name} was told to run as ${spec.user ?? 'root'}, and files that it wrote as such stay that user's.`, needs: parameter(context, 'user', 'UID:GID') }
+    : { edits: [set('user', chosen.user)], uses: [fromPolicy('user', chosen.user)] };
 }

@@ -8,9 +8,8 @@ import { check as noNewPrivilegesCheck } from '../../checks/containers/no-new-pr
 import { check as privilegedCheck } from '../../checks/containers/privileged.ts';
 import { check as seccompCheck } from '../../checks/containers/seccomp.ts';
 import { check as selinuxCheck } from '../../checks/containers/selinux.ts';
-import type { Remediation } from '../../src/model.ts';
 import * as fixes from './fixes.ts';
-import type { Steps } from './steps.ts';
+import type { ContainerRemediation, Steps } from './steps.ts';
 import { containerRemedy } from './steps.ts';
 
 const apparmor = containerRemedy(apparmorCheck, {
@@ -133,6 +132,6 @@ const hostUserns = containerRemedy(hostUsernsCheck, {
 });
 
 /** What keeps a container apart from the host and its kernel. */
-export const isolationRemediations: readonly Remediation[] = [
+export const isolationRemediations: readonly ContainerRemediation[] = [
   apparmor, selinux, capabilities, privileged, ...hostNamespaces, devices, seccomp, cgroupParent, noNewPrivileges, hostUserns,
 ];

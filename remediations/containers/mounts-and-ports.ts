@@ -7,9 +7,8 @@ import { check as privilegedPortsCheck } from '../../checks/containers/privilege
 import type { MountDetail } from '../../checks/containers/sensitive-mounts.ts';
 import { check as sensitiveMountsCheck } from '../../checks/containers/sensitive-mounts.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import type { Remediation } from '../../src/model.ts';
 import * as fixes from './fixes.ts';
-import type { Steps } from './steps.ts';
+import type { ContainerRemediation, Steps } from './steps.ts';
 import { containerRemedy } from './steps.ts';
 
 const without = ({ targets }: MountDetail): Partial<Steps> => ({
@@ -81,6 +80,6 @@ const defaultBridge = containerRemedy(defaultBridgeCheck, {
 });
 
 /** What of the host a container reaches, and who reaches it. */
-export const mountAndPortRemediations: readonly Remediation[] = [
+export const mountAndPortRemediations: readonly ContainerRemediation[] = [
   sensitiveMounts, dockerSocket, mountPropagation, privilegedPorts, neededPorts, bindInterface, defaultBridge,
 ];

@@ -10,9 +10,9 @@ import { check as restartPolicyCheck } from '../../checks/containers/restart-pol
 import { check as singleProcessCheck } from '../../checks/containers/single-process.ts';
 import { check as sshdCheck } from '../../checks/containers/sshd.ts';
 import { check as ulimitsCheck } from '../../checks/containers/ulimits.ts';
-import type { Remediation } from '../../src/model.ts';
 import { defer, remedy } from '../remedy.ts';
 import * as fixes from './fixes.ts';
+import type { ContainerRemediation } from './steps.ts';
 import { containerRemedy } from './steps.ts';
 
 const sshd = containerRemedy(sshdCheck, {
@@ -132,6 +132,6 @@ const execs = execChecks.map((check) => remedy(check, {
 }));
 
 /** Limits, restarts, health, images and logs. */
-export const operationRemediations: readonly Remediation[] = [
+export const operationRemediations: readonly ContainerRemediation[] = [
   sshd, memoryLimit, cpuShares, pidsLimit, restartPolicy, readonlyRootfs, ulimits, healthcheck, imagePinning, logRotation, ...execs, singleProcess,
 ];

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parametersFor } from '../../src/container/parameters.ts';
+import { applySpecEdits } from '../../src/container/spec-edit.ts';
 import type {
   Check, ContainerFacts, ContainerParameters, ContainerSpec, Facts, Impact, ParameterSpec, ParameterUse, Policy, Proposal, Remediation, Risk, SpecEdit,
 } from '../../src/model.ts';
@@ -6,7 +8,7 @@ import { valueOf } from '../../src/model.ts';
 import { carryOut } from './carry-out.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { shellWord } from '../../src/quote.ts';
-import { defer, remedy } from '../remedy.ts';
+import { defer } from '../remedy.ts';
 
 /** How one setting of a container is changed, for a person; each where it applies. */
 export interface Steps {
@@ -58,6 +60,12 @@ export interface FixContext<D> {
 }
 type Fix<D> = (context: FixContext<D>) => Fixing;
 
+/** A remediation that says what it would edit, whoever carries it out: the engine, or whoever writes a compose file or a docker run line. */
+export interface ContainerRemediation<D = unknown> extends Remediation<D> {
+  /** Missing where only the steps help. */
+  fix?(context: FixContext<D>): Fixing;
+}
+
 const WHOSE = { nomad: 'the Nomad job', portainer: 'the stack in Portainer', systemd: 'the unit', podman: 'the compose project of Podman' } as const;
 
 function byHandSteps({ run, compose, service, live }: Steps, container: ContainerFacts | undefined, name: string, because: string): Proposal {
@@ -90,7 +98,9 @@ function byHandSteps({ run, compose, service, live }: Steps, container: Containe
 const named = (facts: Facts, id: string): ContainerFacts | undefined => valueOf(facts.containers)?.find((container) => container.id === id);
 
 /** The remediation of a check of containers: a change where there is a fix and the container is nobody else's, otherwise the exact steps where it was defined. */
-export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate', risk = 'behaviour', steps, found, because, fix, mode, parameters = [] }: Advice<D>): Remediation<D> => remedy(check, {
+export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate', risk = 'behaviour', steps, found, because, fix, mode, parameters = [] }: Advice<D>): ContainerRemediation<D> => ({
+  check,
+  ...(fix === undefined ? {} : { fix }),
   mode: fix === undefined ? 'manual' : mode ?? 'choice',
   effect,
   impact,
@@ -111,6 +121,8 @@ export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate
     if (fixing === 'manual') return byHand;
     if ('choice' in fixing) return container.owner.kind === 'none' ? defer('choice', fixing.choice, fixing.needs) : byHand;
     if ('guard' in fixing) return defer('guard', fixing.guard, fixing.needs);
+    // What is configured already, and does not help, is for a person to look at.
+    if (isDeepStrictEqual(applySpecEdits(spec, fixing.edits), spec)) return byHand;
     return carryOut(fixing, { facts, container, spec, policy, risk, byHand });
   },
 });

@@ -12,27 +12,19 @@ import { emptyPassword, minimal, packageCache, secretFiles, setuid, uniqueAccoun
 import { signedArtifacts } from '../../checks/images/reviews.ts';
 import { check as trustedBase } from '../../checks/images/trusted-base.ts';
 import { check as updateAlone } from '../../checks/images/update-alone.ts';
-import { check as user } from '../../checks/images/user.ts';
 import { check as verifiedPackages } from '../../checks/images/verified-packages.ts';
 import { check as volumes } from '../../checks/images/volumes.ts';
 import type { Remediation } from '../../src/model.ts';
 import { byHand } from '../by-hand.ts';
 import { scanned } from './scanned.ts';
+import { userRemediation } from './user.ts';
 
 const BUILT = 'An image is changed where it is built: in its Dockerfile.';
 const REBUILD = 'Build the image again, and create its containers from the new one.';
 
 /** Section 4, in the order of its checks. */
 export const imageRemediations: readonly Remediation[] = [
-  byHand(user, {
-    effect: 'Containers of the image run as a user without rights on the host; files that it writes need that owner.',
-    why: 'Which user a program can run as is for whoever builds the image to say.',
-    steps: 'In the last stage of the Dockerfile create a user (RUN adduser --system --uid 10001 app), give it the files that it writes (COPY --chown=10001:10001), and end with '
-      + `USER 10001:10001. Ports below 1024 become higher ones. ${REBUILD} Volumes with files of root need chown once. `
-      + 'A container that overrides a good image with --user root is created again without it. Where the entrypoint gives up root by itself, waive the finding.',
-    impact: 'recreate',
-    parameters: [{ name: 'images.user', description: 'What advice on a Dockerfile (--dockerfile) writes behind USER; without it 10001:10001', example: 'app' }],
-  }),
+  userRemediation,
   byHand(trustedBase, {
     effect: 'Images come only from sources that were approved.',
     why: 'Which sources are trusted is for the owner of the host to say.',
