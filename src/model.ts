@@ -2,6 +2,7 @@
 export * from './model/base.ts';
 export * from './model/container.ts';
 export * from './model/facts.ts';
+export * from './model/gc.ts';
 export * from './model/outcome.ts';
 export * from './model/plan.ts';
 export * from './model/policy.ts';

@@ -3,6 +3,7 @@ import type { ApplyOptions } from './commands/apply.ts';
 import type { CollectOptions } from './commands/collect.ts';
 import type { Context, ExitCode } from './commands/context.ts';
 import type { ExplainOptions } from './commands/explain.ts';
+import type { GcOptions } from './commands/gc.ts';
 import type { HistoryOptions } from './commands/history.ts';
 import type { ListOptions } from './commands/list.ts';
 import type { PlanOptions } from './commands/plan.ts';
@@ -31,6 +32,7 @@ const EXITS = {
   apply: '0 every change is in and every promise holds, or nothing to do; 1 something is pending, unmet or regressed; 3 a change failed and was rolled back; 4 the roll-back did not fully succeed',
   rollback: '0 done, or nothing to do; 4 the roll-back did not fully succeed',
   recover: '0 done, or nothing to do; 4 what was begun could not be undone wholly',
+  gc: '0 removed, or nothing to remove; 1 something could not be removed',
   rewrite: '0 nothing to change, or written; 1 changes are proposed',
   list: '0 listed',
   explain: '0 explained',
@@ -189,6 +191,13 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .addOption(new Option('--undo', 'undo it also when all its changes are in').helpGroup(WHAT)),
     engine, restart, yes('do it'), common,
   ).action(async (options: RecoverOptions) => exit(await (await import('./commands/recover.ts')).recover(options, context)));
+
+  extend(
+    command('gc', act, 'Remove containers that were kept when others took their place, and layers saved of them, after showing them. Volumes stay.')
+      .argument('[container...]', 'kept containers by name, whatever their age and whatever became of what took their place (default: all that are old enough)')
+      .addOption(new Option('--older-than <days>', 'kept for at least so many days; 0: all (default: 7)').argParser(count).helpGroup(WHAT)),
+    engine, yes('remove'), output('text (default) or json', 'write the result to a file'), common,
+  ).action(async (named: readonly string[], options: GcOptions) => exit(await (await import('./commands/gc.ts')).gc(named, options, context)));
 
   extend(
     command('rewrite', look, 'Harden a docker run line or a compose file without an engine, and print what to change.')

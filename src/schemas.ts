@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { RunSummary } from './journal.ts';
 import type {
-  CheckResult, ContainerParameters, Finding, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
+  CheckResult, ContainerParameters, Finding, GcDocument, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
 import type { RewriteDocument } from './render/rewrite.ts';
 import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
@@ -361,6 +361,16 @@ const historyDocument = z.object({
   })),
 }) satisfies z.ZodType<Document & { runs: RunSummary[] }>;
 
+const removed = { since: z.string(), state: z.enum(['removed', 'kept', 'failed']), reason: z.string().nullable() };
+
+/** `harden gc --format json`. */
+const gcDocument = z.object({
+  ...document,
+  olderThanDays: z.int(),
+  containers: z.array(z.object({ ...removed, target, replaced: z.string().nullable() })),
+  layers: z.array(z.object({ ...removed, runId: z.string(), container: z.string(), path: z.string() })),
+}) satisfies z.ZodType<GcDocument>;
+
 /** `harden rewrite --format json`. */
 const rewriteDocument = z.object({
   ...document,
@@ -394,6 +404,7 @@ const SHIPPED = {
   outcomes: { schema: outcomesDocument, title: 'harden apply --format json, harden verify --format json' },
   'docker-bench': { schema: dockerBenchDocument, title: 'harden scan --format docker-bench' },
   history: { schema: historyDocument, title: 'harden history --format json' },
+  gc: { schema: gcDocument, title: 'harden gc --format json' },
   rewrite: { schema: rewriteDocument, title: 'harden rewrite --format json' },
   list: { schema: listDocument, title: 'harden list --format json' },
   checklist: { schema: checklistDocument, title: 'harden list checks --checklist NAME --format json' },

@@ -26,7 +26,7 @@ const printed = async (...argv: string[]): Promise<unknown> => JSON.parse((await
 
 const planned = (): Promise<unknown> => printed('plan', '--facts', HOST, '--max-impact', 'data', '--max-risk', 'irreversible', '--set', 'defaultUlimits.nofile="65536:524288"');
 
-const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'docker-bench' | 'history' | 'policy'>, () => Promise<unknown>>> = {
+const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'docker-bench' | 'gc' | 'history' | 'policy'>, () => Promise<unknown>>> = {
   scan: () => printed('scan', '--facts', HOST),
   plan: planned,
   outcomes: async () => {

@@ -61,6 +61,21 @@ export async function refuseUnfinished(session: Pick<Session, 'stateDir' | 'read
 }
 
 /**
+ * The same before the host is looked at: half-way through a change it may not even have what a plan is asked about. A run that is
+ * under way is told from one that was killed by the lock.
+ * @throws HostError
+ */
+export async function refuseUnfinishedEarly({ stateDir, reader, writer }: Pick<Session, 'stateDir' | 'reader' | 'writer'>): Promise<void> {
+  if ((await unfinishedRuns({ stateDir, reader })).length === 0) return;
+  const lock = await acquireLock(stateDir, writer);
+  try {
+    await refuseUnfinished({ stateDir, reader });
+  } finally {
+    await lock.release().catch(() => undefined);
+  }
+}
+
+/**
  * Gives a run its last word, when nothing else is missing.
  * @throws HostError when it is not in that state any more, or another harden is at work
  */

@@ -1,8 +1,11 @@
 import { checks } from '../../checks/index.ts';
 import { applyPlan, refuseStale } from '../apply/apply.ts';
+import { refuseUnfinishedEarly } from '../apply/recover.ts';
 import { confirmPlan } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
 import { Declined, messageOf, UsageError } from '../errors.ts';
+import { createLocalReader } from '../host/local-reader.ts';
+import { createLocalWriter } from '../host/local-writer.ts';
 import type { Facts } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
@@ -17,7 +20,7 @@ import type { Layout } from '../render/layout.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readPlan } from './documents.ts';
 import { matchDockerfiles, readDockerfiles } from './dockerfiles.ts';
-import { look, readFacts, warnOfWaivers } from './look.ts';
+import { look, readFacts, stateDirOf, warnOfWaivers } from './look.ts';
 import { requireTargets } from '../targets.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 import type { PlanChoice } from './planning.ts';
@@ -36,6 +39,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   const wanted = destinations(['text', 'json'], options);
   const layout = layoutFor(context.layout, options);
   const asking = layoutFor(context.errorLayout, options);
+  if (context.euid === 0) await refuseUnfinishedEarly({ stateDir: stateDirOf(options, context), reader: createLocalReader(), writer: createLocalWriter() });
   const { choice, facts } = saved === undefined ? await freshChoice(options, context) : await savedChoice(saved, options, context);
   requirePower(facts, context);
   const planned = planFor(choice, facts, context);
