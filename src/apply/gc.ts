@@ -23,14 +23,14 @@ interface Kept {
   readonly since: string;
   readonly spared: string | null;
 }
-export interface KeptContainer extends Kept {
+interface KeptContainer extends Kept {
   readonly id: string;
   readonly name: string;
   /** The name that its replacement got; null: no journal tells. */
   readonly replaced: string | null;
 }
 /** A writable layer that was saved when its container was replaced. */
-export interface KeptLayer extends Kept {
+interface KeptLayer extends Kept {
   readonly runId: string;
   /** The name that the container had. */
   readonly container: string;
