@@ -33,7 +33,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('the loop on Debian trixi
   test('apply leaves every promised finding PASS or pending; containers and ports never stop', async () => {
     const document = await hardenJson<OutcomesDocument>(host, ['apply', '--yes', ...CEILINGS], [1]);
     expect(promised(document)).toEqual({
-      'daemon.icc': 'pending', 'daemon.live-restore': 'fixed', 'daemon.userland-proxy': 'fixed', 'daemon.no-new-privileges': 'fixed',
+      'daemon.icc': 'pending', 'daemon.live-restore': 'fixed', 'daemon.userland-proxy': 'fixed', 'daemon.no-new-privileges': 'fixed', 'container.pids-limit': 'fixed',
     });
     expect(document.results.find(({ check }) => check === 'daemon.icc')?.reason).toContain('container');
     await expectContainersKept(host, before.pids);
