@@ -1,5 +1,5 @@
 /** What an auditor ticks: answered by checks, by a task for a person, or by both. */
-export interface ChecklistBox {
+interface ChecklistBox {
   readonly text: string;
   /** Ids and id prefixes. */
   readonly checks: readonly string[];

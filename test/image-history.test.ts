@@ -25,7 +25,7 @@ const HOSTILE = fc.oneof(
   fc.array(fc.constantFrom('sh', '-c', '"', '\'', '\\', '|', '&&', ';', '\n', '#', 'apt-get', 'update', 'curl', '|1 A=b', '/bin/sh', '#(nop)', 'a:b@c', '://', ' ', '='), { maxLength: 80 }).map((parts) => parts.join(' ')),
 );
 
-test('no line of a history makes its readers throw, or takes them long', () => {
+test('no line of a history makes its readers throw', () => {
   fc.assert(fc.property(HOSTILE, (line) => {
     for (const { text } of instructionsOf([entry(line)])) {
       updateAlone(text);
@@ -34,15 +34,14 @@ test('no line of a history makes its readers throw, or takes them long', () => {
       secretShape(text);
     }
   }));
+  // A reader that goes over a line again for each of its characters would not get through these in the time that the runner gives a test.
   const long = [' -a a', '|1 A=', 'a:', 'sh -c ', 'http://', '"', 'a@', '-----BEGIN A', 'trusted=', '[a=b '].map((part) => part.repeat(20_000));
   for (const line of [...long, ...long.map((text) => `/bin/sh -c ${text}`), ...long.map((text) => `RUN |1 A=b ${text}`)]) {
-    const start = performance.now();
     for (const { text } of instructionsOf([entry(line)])) {
       updateAlone(text);
       unverified(text);
       secretShape(text);
     }
-    expect(performance.now() - start, line.slice(0, 30)).toBeLessThan(1500);
   }
 });
 

@@ -47,6 +47,9 @@ async function spoil(host: SystemdHost): Promise<void> {
     chown alice /etc/default/docker`, { check: true });
 }
 
+/** Without the copies that gpasswd(1) makes of what it changes: they are its own, and it renews them on the way back too. */
+const treeOf = async (host: SystemdHost): Promise<string> => (await tree(host)).split('\n').filter((line) => !/ \/etc\/(?:group|gshadow)-(?: -> )?$/u.test(line)).join('\n');
+
 /** Every finding that warns stands in the changes or is deferred, never in both and never in neither. */
 async function expectEveryWarnOnce(host: SystemdHost, document: PlanDocumentJson): Promise<void> {
   const key = (check: string, target: { id: string }): string => `${check} ${target.id}`;
@@ -80,7 +83,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a host on which everythi
     host = await bed.systemdHost({ name: 'wrong', suite: 'trixie' });
     await host.loadBusybox();
     await spoil(host);
-    before = { tree: await tree(host), pids: await pids(host) };
+    before = { tree: await treeOf(host), pids: await pids(host) };
   });
   afterAll(() => host.down());
 
@@ -122,7 +125,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a host on which everythi
     const left = await plan(host, '-c', '1.1,2,3', ...WITH);
     expect(left.changes).toEqual([]);
     expect(left.deferred.map(({ check }) => check).sort()).toEqual([
-      'daemon.authz-plugin', 'daemon.icc', 'daemon.rootless', 'daemon.tls', 'daemon.userns-remap', 'host.docker-group', 'host.docker-group',
+      'daemon.authz-plugin', 'daemon.icc', 'daemon.rootless', 'daemon.tls', 'daemon.userns-remap', 'host.docker-group',
     ]);
     await host.exec('docker stop -t 1 web data && systemctl restart docker && docker start web data', { check: true });
     expect(outcomes(await scan(host, ...WITH))).toMatchObject({ 'daemon.icc': 'pass', 'daemon.iptables': 'pass', 'daemon.userland-proxy': 'pass', 'file.docker-sock.mode': 'pass', 'file.docker-sock.owner': 'pass' });
@@ -135,7 +138,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a host on which everythi
       const { code, stdout, stderr } = await harden(host, ['rollback', '--yes']);
       expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
     }
-    expect(await tree(host)).toBe(before.tree);
+    expect(await treeOf(host)).toBe(before.tree);
     expect(await pids(host)).toEqual(running);
     await up(host);
     expect(outcomes(await scan(host))).toMatchObject({ 'daemon.live-restore': 'warn', 'daemon.iptables': 'warn', 'daemon.seccomp-profile': 'warn', 'file.etc-docker.mode': 'warn' });
