@@ -2,7 +2,7 @@ import type { CeilingOffer } from './ceilings.ts';
 import { ceilingOffers } from './ceilings.ts';
 import { Declined } from './errors.ts';
 import type { Change, Plan, Report } from './model.ts';
-import { sameTarget } from './model.ts';
+import { isFileChange, sameTarget } from './model.ts';
 import { targetName } from './render/common.ts';
 import { escapeLine } from './render/escape.ts';
 import type { Layout } from './render/layout.ts';
@@ -62,7 +62,9 @@ export async function confirmPlan(first: Planned, conversation: Conversation): P
     const action = await prompter.select<Action>('What next?', menu(current.plan, whole.plan));
     switch (action.kind) {
       case 'apply': {
-        const answer = await prompter.text(`Type yes to make ${plural(current.plan.changes.length, 'change')} on ${escapeLine(current.plan.host.hostname)}:`);
+        const duties = dutiesOf(current.plan);
+        for (const duty of duties) show(`${paragraph(duty, layout, 0).join('\n')}\n`);
+        const answer = await prompter.text(`Type yes to make ${plural(current.plan.changes.length, 'change')} on ${escapeLine(current.plan.host.hostname)}${duties.length === 0 ? '' : ', and to see to that'}:`);
         if (answer.trim() === 'yes') return { ...current, wish: { maxImpact, maxRisk, picks } };
         show('Not applied: only "yes" applies.\n');
         break;
@@ -92,6 +94,10 @@ export async function confirmPlan(first: Planned, conversation: Conversation): P
     }
   }
 }
+
+/** What somebody has to do that harden cannot: a yes takes it on. */
+const dutiesOf = ({ changes }: Plan): string[] => changes.flatMap((change) => (isFileChange(change) ? [] : change.actions)).flatMap((action) => action.kind === 'lockSwarm'
+  ? [`The unlock key of the swarm will be in ${escapeLine(action.keyFile)}. Carry it off this host and keep it: a manager that restarts waits for it (docker swarm unlock), and without it the swarm is lost.`] : []);
 
 /** One change with its diff, and for each check behind it what is wrong and why that matters. */
 function lookAt(change: Change, report: Report, layout: Layout): string {

@@ -33,6 +33,7 @@ const ulimit = z.union(
 );
 
 const days = z.int('must be a whole number of days').min(1, 'must be at least one day');
+const anyDays = z.int('must be a whole number of days').min(0, 'must be 0 or more days');
 const hours = z.int('must be a whole number of hours').min(1, 'must be at least one hour');
 
 const SIZE = /^\d+(\.\d+)?[bkmg]?$/i;
@@ -101,9 +102,12 @@ const parameters = z.strictObject({
     setuidFiles: z.array(line).exactOptional(),
     publicFiles: z.array(line).exactOptional(),
   }).exactOptional(),
-  operations: z.strictObject({ unusedImageDays: days.exactOptional(), stoppedContainerDays: days.exactOptional(), execWindowHours: hours.exactOptional() }).exactOptional(),
+  operations: z.strictObject({
+    unusedImageDays: anyDays.exactOptional(), stoppedContainerDays: anyDays.exactOptional(), execWindowHours: hours.exactOptional(),
+    removeUnusedImages: z.array(line).exactOptional(), removeStoppedContainers: z.array(line).exactOptional(),
+  }).exactOptional(),
   swarm: z.strictObject({
-    managers: z.int().min(1).exactOptional(), certificateDays: days.exactOptional(), rootCaDays: days.exactOptional(),
+    managers: z.int().min(1).exactOptional(), certificateDays: days.exactOptional(), rootCaDays: days.exactOptional(), unlockKeyFile: absolutePath.exactOptional(),
   }).exactOptional(),
   container: containerParameters.exactOptional(),
   containers: z.record(line, containerParameters).exactOptional(),

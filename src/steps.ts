@@ -98,6 +98,9 @@ export function describeAction(action: Action): string {
     case 'stopContainer': return `stopping the container ${action.name}`;
     case 'swapContainers': return `giving the name ${action.name} to the replacement`;
     case 'startReplacement': return `starting and watching the replacement of ${action.name}`;
+    case 'lockSwarm': return `locking the managers of the swarm, with the unlock key in ${action.keyFile}`;
+    case 'removeContainer': return `removing the container ${action.name} for good`;
+    case 'removeImage': return `removing the image ${action.name} for good`;
     case 'setSwarmCertificates': return 'setting the lifetime of the swarm\'s certificates';
   }
 }

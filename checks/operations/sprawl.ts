@@ -30,7 +30,15 @@ function idleDays(times: readonly (string | null | undefined)[], now: string): n
   return ages.length === 0 ? null : Math.min(...ages);
 }
 
-export const imageSprawl: Check<null> = {
+/** For how many whole days something has been of no use. */
+export interface IdleDetail {
+  readonly days: number;
+}
+
+/** 0 leaves nothing any time. */
+const isOver = (idle: number, limit: number): boolean => limit === 0 || idle > limit;
+
+export const imageSprawl: Check<IdleDetail> = {
   id: 'operations.image-sprawl',
   title: 'Images that no container uses are cleaned up',
   rationale: 'Forgotten images fill the disk, and one with known flaws is started by mistake sooner or later.',
@@ -48,12 +56,12 @@ export const imageSprawl: Check<null> = {
       return [unknown(IMAGES, used.status === 'unreadable' ? used.reason : 'The containers of the engine are not known')];
     }
     const ids = valueOf(used);
-    return judgeImages<null>(facts, ({ id, tags, createdAt, lastTaggedAt }, target) => {
+    return judgeImages<IdleDetail>(facts, ({ id, tags, createdAt, lastTaggedAt }, target) => {
       if (ids?.has(id) === true) return [pass(target, 'A container uses it')];
       const idle = idleDays([createdAt, lastTaggedAt], facts.collectedAt);
       if (idle === null) return [unknown(target, 'How long the image has been here is not known')];
       const what = tags.length === 0 ? 'No tag leads to it and no container uses it' : 'No container uses it';
-      return [idle > limit ? warn(target, `${what}; it has been here for ${idle} days, ${limit} are allowed`, null) : pass(target, `${what}, but it has been here for only ${idle} days`)];
+      return [isOver(idle, limit) ? warn(target, `${what}; it has been here for ${idle} days, ${limit} are allowed`, { days: idle }) : pass(target, `${what}, but it has been here for only ${idle} days`)];
     });
   },
 };
@@ -63,7 +71,7 @@ const CONTAINERS: Target = { kind: 'container', name: 'containers', id: 'contain
 /** States in which nothing runs, and which do not end by themselves. */
 const isStopped = ({ state }: ContainerRuntime): boolean => state === 'exited' || state === 'created';
 
-export const containerSprawl: Check<null> = {
+export const containerSprawl: Check<IdleDetail> = {
   id: 'operations.container-sprawl',
   title: 'Stopped containers are cleaned up',
   rationale: 'A stopped container keeps its files, with whatever secrets are in them, and is started again by mistake sooner or later.',
@@ -87,8 +95,8 @@ export const containerSprawl: Check<null> = {
       if (!isStopped(now)) return [];
       const idle = idleDays([now.finishedAt, now.createdAt], facts.collectedAt);
       if (idle === null) return [unknown(target, 'When the container stopped is not known')];
-      return idle > limit ? [warn(target, `It has been stopped for ${idle} days; ${limit} are allowed`, null)] : [];
+      return isOver(idle, limit) ? [warn(target, `It has been stopped for ${idle} days; ${limit} are allowed`, { days: idle })] : [];
     });
-    return verdicts.length > 0 ? verdicts : [pass(CONTAINERS, `No container has been stopped for more than ${limit} days`)];
+    return verdicts.length > 0 ? verdicts : [pass(CONTAINERS, limit === 0 ? 'No container is stopped' : `No container has been stopped for more than ${limit} days`)];
   },
 };

@@ -2,6 +2,7 @@ import {
   autolock, autolockRotation, caRotation, dataPath, listenAddress, managers, nodeCertificates, overlayEncryption, secrets,
 } from '../../checks/swarm/checks.ts';
 import type { Remediation } from '../../src/model.ts';
+import { absent, valueOf } from '../../src/model.ts';
 import { byHand } from '../by-hand.ts';
 import { defer, edits, remedy } from '../remedy.ts';
 
@@ -28,6 +29,32 @@ const certificateLifetime = remedy(nodeCertificates, {
       [{ kind: 'swarmCertificates', nodeCertExpiry: days * DAY_NS, impact: 'none', risk: 'behaviour', undo: 'none' }],
       [{ name: 'swarm.certificateDays', value: days, source: 'policy', evidence: 'GET /swarm Spec.CAConfig.NodeCertExpiry' }],
     );
+  },
+});
+
+const LOCK_STEPS = 'On a manager: docker swarm update --autolock=true prints the key. Keep it outside of the swarm, in two places, before any daemon restarts (docker swarm unlock-key shows it again as long as '
+  + 'a manager is unlocked). After a restart: docker swarm unlock.';
+
+const lockManagers = remedy(autolock, {
+  mode: 'choice',
+  effect: 'After each restart of its daemon a manager waits for docker swarm unlock. The unlock key is written once, to a new file that only root can read: carry it off this host and keep it in two places, since a '
+    + 'restarted manager is lost without it, and a key beside what it locks protects nothing.',
+  impact: 'none',
+  risk: 'behaviour',
+  parameters: [{ name: 'swarm.unlockKeyFile', description: 'The new file for the unlock key, in a directory that only root can write to. Set it when somebody will carry the key off this host and keep it', example: '/root/swarm-unlock-key' }],
+  manual: LOCK_STEPS,
+  propose(_finding, facts, { parameters: { swarm } }) {
+    const keyFile = swarm?.unlockKeyFile;
+    if (keyFile === undefined) {
+      return defer('choice', 'Without the unlock key a restarted manager is lost: somebody has to keep it.',
+        `once it is settled who keeps the key, the parameter swarm.unlockKeyFile (--set swarm.unlockKeyFile=/root/swarm-unlock-key), and the key goes into that new file; or by hand: ${LOCK_STEPS}`);
+    }
+    const nodes = valueOf(valueOf(facts.swarm ?? absent)?.nodes ?? absent) ?? [];
+    const only = nodes.filter(({ role }) => role === 'manager').length === 1;
+    return edits([{
+      kind: 'swarmAutolock', keyFile, impact: 'none', risk: 'behaviour', undo: 'none',
+      ...(only && { note: 'It is the only manager: from a restart until it is unlocked, services do not run here and the swarm cannot be managed.' }),
+    }], [{ name: 'swarm.unlockKeyFile', value: keyFile, source: 'policy', evidence: 'GET /swarm Spec.EncryptionConfig.AutoLockManagers' }]);
   },
 });
 
@@ -61,12 +88,7 @@ export const swarmRemediations: readonly Remediation[] = [
     impact: 'recreate',
     parameters: [{ name: 'images.publicNames', description: 'Names of variables and build arguments that hold no secret', example: '[PASSWORD_HASH_ROUNDS]' }],
   }),
-  byHand(autolock, {
-    effect: 'After each restart of its daemon a manager waits for docker swarm unlock.',
-    why: 'Without the unlock key a restarted manager is lost: somebody has to keep it first.',
-    steps: 'On a manager: docker swarm update --autolock=true prints the key. Keep it outside of the swarm, in two places, before any daemon restarts (docker swarm unlock-key shows it again as long as '
-      + 'a manager is unlocked). After a restart: docker swarm unlock.',
-  }),
+  lockManagers,
   byHand(autolockRotation, {
     effect: 'A key that somebody once knew is worth nothing.',
     why: 'The new key has to be kept by somebody.',

@@ -1,8 +1,11 @@
+import { messageOf } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import type { Action, JsonObject } from '../model.ts';
 import { createReplacement, retireContainer, startReplacement, stopContainer, swapContainers, updateContainer } from './actions/container.ts';
 import { removeGroupMember } from './actions/group.ts';
-import { setSwarmCertificates } from './actions/swarm.ts';
+import { removeContainer, removeImage } from './actions/removal.ts';
+import { lockSwarm, setSwarmCertificates } from './actions/swarm.ts';
+import { describeAction } from '../steps.ts';
 import type { Session } from './session.ts';
 
 /** How one kind of action is carried out and taken back. */
@@ -15,10 +18,13 @@ export interface Executor<A extends Action> {
   undo(action: A, before: JsonObject, session: Session): Promise<void>;
   /** Why taking it back would lose what somebody did since, as a sentence; null when it would not. */
   touched(action: A, before: JsonObject, session: Session): Promise<string | null>;
+  /** What it did that nothing takes back, as a sentence: then `undo` is not asked. null: nothing of the kind. Missing where everything can be taken back. */
+  lost?(action: A, session: Session): Promise<string | null>;
 }
 
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
   removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, setSwarmCertificates,
+  lockSwarm, removeContainer, removeImage,
 };
 
 /** One executor for all: the kind of an action decides which one gets it. */
@@ -36,6 +42,11 @@ export interface PerformedAction {
 
 export const undoAction = ({ action, before }: PerformedAction, session: Session): Promise<void> => executorOf(action).undo(action, before, session);
 export const touchedSince = ({ action, before }: PerformedAction, session: Session): Promise<string | null> => executorOf(action).touched(action, before, session);
+
+/** Where the engine does not answer, nobody knows whether a removal was done: it is said all the same. */
+export async function lostBy({ action }: PerformedAction, session: Session): Promise<string | null> {
+  return await executorOf(action).lost?.(action, session).catch((error: unknown) => `${describeAction(action)}: whether that was done is not known (${messageOf(error)})`) ?? null;
+}
 
 /** An action as the journal has it; null for one that this version does not know. */
 export const actionIn = (value: JsonObject | null): Action | null =>

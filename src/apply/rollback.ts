@@ -13,7 +13,7 @@ import type { RestartMethod } from '../plan/restart.ts';
 import { lostByRestart, restartMethod } from '../plan/restart.ts';
 import { describeAction } from '../steps.ts';
 import type { PerformedAction } from './actions.ts';
-import { actionIn, touchedSince } from './actions.ts';
+import { actionIn, lostBy, touchedSince } from './actions.ts';
 import type { WayBack } from './daemon.ts';
 import { textsOnTheWay } from './daemon.ts';
 import { daemonOf, oneSpelling, runHeader } from './run-header.ts';
@@ -29,6 +29,8 @@ export interface RollbackPlan {
   readonly restores: readonly { readonly path: string; readonly action: 'restore' | 'remove' | 'metadata' }[];
   /** What else is taken back, as lines: "taking bob out of the group docker". */
   readonly takesBack: readonly string[];
+  /** What the run did that nothing takes back, as sentences. */
+  readonly lost: readonly string[];
   readonly daemon: RunEffects['daemon'];
   readonly effects: RunEffects;
   /** The host as it is; null: no engine answers. */
@@ -235,8 +237,9 @@ export async function planRollback(session: Session, runId: string): Promise<Rol
   refuseLoss(runId, effects, facts);
   const restores = [...effects.files].reverse().map(({ path, before }) =>
     ({ path, action: before === null ? 'remove' as const : before.content === null ? 'metadata' as const : 'restore' as const }));
-  const takesBack = [...effects.actions].reverse().map(({ action }) => describeAction(action));
-  return { runId, createdAt: run.header.createdAt, restores, takesBack, daemon: effects.daemon, effects, facts };
+  const actions = await Promise.all([...effects.actions].reverse().map(async (performed) => ({ what: describeAction(performed.action), lost: await lostBy(performed, session) })));
+  const takesBack = actions.flatMap(({ what, lost }) => (lost === null ? [what] : []));
+  return { runId, createdAt: run.header.createdAt, restores, takesBack, lost: actions.flatMap(({ lost }) => lost ?? []), daemon: effects.daemon, effects, facts };
 }
 
 const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [] };

@@ -5,7 +5,7 @@ import type { FileSnapshot } from '../host/port.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { describeAction } from '../steps.ts';
 import type { PerformedAction } from './actions.ts';
-import { undoAction } from './actions.ts';
+import { lostBy, undoAction } from './actions.ts';
 import type { DaemonReturn, WayBack } from './daemon.ts';
 import { returnDaemon } from './daemon.ts';
 import { restoreKernelRules } from './kernel-rules.ts';
@@ -74,7 +74,11 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
     }
   };
   for (const performed of [...effects.actions].reverse()) {
-    await attempt(`taking back: ${describeAction(performed.action)}`, () => undoAction(performed, session));
+    const lost = await lostBy(performed, session);
+    // Whoever rolls back was told beforehand what does not come back; a run that fails says here what it could not take back.
+    if (lost !== null) {
+      if (immediate) problems.push(lost);
+    } else await attempt(`taking back: ${describeAction(performed.action)}`, () => undoAction(performed, session));
   }
   const config = effects.daemon === null ? undefined : effects.files.find(({ path }) => path === effects.configPath);
   for (const file of [...effects.files].reverse().filter((candidate) => candidate !== config)) {

@@ -43,7 +43,7 @@ export async function recover(options: RecoverOptions, context: Context): Promis
         if (planned.facts === null) context.err('harden: no engine answers: the files come back, and the daemon is started with them\n');
         await agreeTo(`undo run ${runId}`, options, context);
         session.holdSignals();
-        const exitCode = await undoAndReport(session, runId, context);
+        const exitCode = await undoAndReport(session, runId, context, planned.lost);
         if (exitCode !== 0) return exitCode;
       } else {
         context.out(`Run ${runId} of ${createdAt}: ${MEANS[state]}.\n`);

@@ -36,7 +36,7 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
         await agreeTo(`undo ${runs.length === 1 ? `run ${run}` : `${runs.length} runs, from ${run} back to ${runs.at(-1) ?? ''}`}`, options, context);
         session.holdSignals();
       }
-      const exitCode = await undoAndReport(session, run, context);
+      const exitCode = await undoAndReport(session, run, context, planned.lost);
       if (exitCode !== 0) return exitCode;
       const signal = session.interrupted();
       if (signal !== null && index < runs.length - 1) {
@@ -50,10 +50,10 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
   }
 }
 
-/** Undoes one run, and says what became of that. */
-export async function undoAndReport(session: Session, runId: string, context: Context): Promise<ExitCode> {
+/** Undoes one run, and says what became of that. `lost`: what was said of it that does not come back. */
+export async function undoAndReport(session: Session, runId: string, context: Context, lost: readonly string[]): Promise<ExitCode> {
   const { leftovers, exitCode } = await undoRun(session, runId);
-  if (exitCode === 0) context.out(`Run ${runId} is undone.\n`);
+  if (exitCode === 0) context.out(`Run ${runId} is undone${lost.length === 0 ? '' : ', all but what was removed for good'}.\n`);
   else context.err(`harden: run ${runId} could not be undone wholly; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
   return exitCode;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { Json, JsonObject } from '../model.ts';
-import { at, flag, number, object, text } from '../collect/json.ts';
+import { at, flag, list, number, object, text, texts } from '../collect/json.ts';
 import type { CreateOptions } from '../container/to-create.ts';
 import { messageOf } from '../errors.ts';
 import { HostError } from './port.ts';
@@ -16,6 +16,12 @@ export interface EngineControl {
   inspectContainer(reference: string): Promise<JsonObject | null>;
   /** Id of the image that a reference leads to here; null when it leads to none. */
   imageId(reference: string): Promise<string | null>;
+  /** GET /images/REF/json by id or name; null when there is none. */
+  inspectImage(reference: string): Promise<JsonObject | null>;
+  /** Names of the containers, running or not, that were made from the image with this id. */
+  usersOfImage(id: string): Promise<readonly string[]>;
+  /** Takes a name away from an image, and removes it with its last one; by id, removes it. Never forced. Fine when it is gone. */
+  removeImage(reference: string): Promise<void>;
   /** Creates a container, on all its networks. Resolves with its id. What was made of one that failed half-way is removed again. */
   createContainer(options: CreateOptions): Promise<string>;
   /** Starts a container; fine when it runs. */
@@ -29,6 +35,8 @@ export interface EngineControl {
   removeContainer(id: string): Promise<void>;
   /** Spec of GET /swarm. Only a manager can answer. */
   swarmSpec(): Promise<JsonObject>;
+  /** GET /swarm/unlockkey: a secret; "" while autolock is off. */
+  unlockKey(): Promise<string>;
   /** POST /swarm/update with what `change` makes of the Spec as it is; a change in between is refused by the engine. */
   updateSwarm(change: (spec: JsonObject) => JsonObject): Promise<void>;
 }
@@ -42,6 +50,18 @@ const POLL_MS = 250;
 
 /** A request to the engine, with its errors explained. */
 export type Ask = (what: (docker: Dockerode) => Promise<unknown>) => Promise<Json>;
+
+/** The client has no call of its own for it. */
+const unlockKeyOf = (docker: Dockerode): Promise<unknown> => new Promise((resolve, reject) => {
+  (docker.modem as Modem).dial({ path: '/swarm/unlockkey', method: 'GET', statusCodes: { 200: true } }, (error, answer) => {
+    if (error === null || error === undefined) resolve(answer);
+    else reject(error);
+  });
+});
+
+interface Modem {
+  dial(options: { readonly path: string; readonly method: string; readonly statusCodes: Readonly<Record<number, boolean>> }, callback: (error: Error | null | undefined, answer: unknown) => void): void;
+}
 
 export function createEngineControl(ask: Ask, statusOf: (error: unknown) => number | undefined): EngineControl {
   /** null for a status that says so. */
@@ -57,11 +77,21 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
     const found = await unless(NOT_FOUND, ask((docker) => docker.getContainer(encodeURIComponent(reference)).inspect()));
     return found === null ? null : object(found);
   };
+  const inspectImage = async (reference: string): Promise<JsonObject | null> => {
+    const found = await unless(NOT_FOUND, ask((docker) => docker.getImage(reference).inspect()));
+    return found === null ? null : object(found);
+  };
   return {
     apiVersion: async () => text(at(await ask((docker) => docker.version()), 'ApiVersion')),
     memoryBytes: async () => number(at(await ask((docker) => docker.info()), 'MemTotal')),
     inspectContainer,
-    imageId: async (reference) => text(at(await unless(NOT_FOUND, ask((docker) => docker.getImage(reference).inspect())), 'Id')) || null,
+    imageId: async (reference) => text(at(await inspectImage(reference), 'Id')) || null,
+    inspectImage,
+    usersOfImage: async (id) => list(await ask((docker) => docker.listContainers({ all: true }))).filter((container) => at(container, 'ImageID') === id)
+      .map((container) => texts(at(container, 'Names'))[0]?.replace(/^\//, '') ?? text(at(container, 'Id')).slice(0, 12)),
+    removeImage: async (reference) => {
+      await unless(NOT_FOUND, ask((docker) => docker.getImage(reference).remove()));
+    },
     createContainer: async ({ name, body, connect }) => {
       const created = await ask(async (docker) => ({ id: (await docker.createContainer({ name, ...body })).id }));
       const id = text(at(created, 'id'));
@@ -100,6 +130,7 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
       await unless(NOT_FOUND, ask((docker) => docker.getContainer(id).remove({ v: false })));
     },
     swarmSpec: async () => object(at(await ask((docker) => docker.swarmInspect()), 'Spec')),
+    unlockKey: async () => text(at(await ask(unlockKeyOf), 'UnlockKey')),
     updateSwarm: async (change) => {
       const swarm = await ask((docker) => docker.swarmInspect());
       const spec = change(object(at(swarm, 'Spec')));

@@ -27,7 +27,13 @@ export type ObjectEdit =
   /** Changes what a container is configured with. `by`: while it runs, or by a new container in its place. */
   | { readonly kind: 'changeContainer'; readonly container: string; readonly by: 'update' | 'recreate'; readonly edits: readonly SpecEdit[] }
   /** The lifetime of node certificates, in nanoseconds (Spec.CAConfig.NodeCertExpiry of GET /swarm). */
-  | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number };
+  | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number }
+  /** Autolock of the swarm's managers; the unlock key goes into a new file. */
+  | { readonly kind: 'swarmAutolock'; readonly keyFile: string }
+  /** Removes an image that nothing uses, for good. `days`: for how long nothing has. */
+  | { readonly kind: 'removeImage'; readonly image: string; readonly name: string; readonly days: number }
+  /** Removes a stopped container, for good; its volumes stay. `days`: for how long it has been stopped. */
+  | { readonly kind: 'removeContainer'; readonly container: string; readonly days: number };
 
 /** A wish, not yet a decision. A closed union: a new kind makes the compiler list every place to extend. */
 export type Edit = FileEdit | ObjectEdit;
@@ -36,7 +42,7 @@ export type EditKind = Edit['kind'];
 /** True for an edit that does not end in a file of this host. */
 export const isObjectEdit = (edit: Edit): edit is ObjectEdit => OBJECT_EDIT_KINDS.has(edit.kind);
 
-const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'swarmCertificates']);
+const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'swarmCertificates', 'swarmAutolock', 'removeImage', 'removeContainer']);
 
 /** An edit with what it costs. Impact and risk depend on facts. */
 export type ProposedEdit = Edit & {
@@ -120,7 +126,7 @@ interface ChangeBase {
 }
 
 export const FILE_CHANGE_KINDS = ['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata'] as const;
-export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container'] as const;
+export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container', 'removed-containers', 'removed-images'] as const;
 
 /** A decision about one path. All of them are one transaction, with one restart of the daemon at most. */
 export interface FileChange extends ChangeBase {
@@ -164,6 +170,12 @@ export type Action =
   | { readonly kind: 'swapContainers'; readonly container: string; readonly name: string }
   /** Starts the replacement of a container, and watches it for so many seconds, and until it is healthy where it has a health check. */
   | { readonly kind: 'startReplacement'; readonly container: string; readonly name: string; readonly watchSeconds: number }
+  /** For good. `finishedAt`: when it last stopped, as the engine writes it. */
+  | { readonly kind: 'removeContainer'; readonly container: string; readonly name: string; readonly finishedAt: string }
+  /** For good. `references`: the tags and digests that lead to it. */
+  | { readonly kind: 'removeImage'; readonly image: string; readonly name: string; readonly references: readonly string[] }
+  /** Turns autolock on, and keeps the unlock key in a file that must not be there yet. */
+  | { readonly kind: 'lockSwarm'; readonly keyFile: string }
   /** Nanoseconds. */
   | { readonly kind: 'setSwarmCertificates'; readonly nodeCertExpiry: number };
 

@@ -86,10 +86,14 @@ export interface Parameters {
     readonly publicFiles?: readonly string[];
   };
   readonly operations?: {
-    /** How long an image may lie around without a container; 30 where nothing is said. */
+    /** How long an image may lie around without a container; 30 where nothing is said, 0 for not at all. */
     readonly unusedImageDays?: number;
-    /** How long a stopped container may lie around; 30 where nothing is said. */
+    /** How long a stopped container may lie around; 30 where nothing is said, 0 for not at all. */
     readonly stoppedContainerDays?: number;
+    /** Names of images, as globs, that are removed once they are unused for that long: all tags of an image have to match; of one without a tag, the id. */
+    readonly removeUnusedImages?: readonly string[];
+    /** Names of containers, as globs, that are removed once they are stopped for that long. */
+    readonly removeStoppedContainers?: readonly string[];
     /** For how many hours back nobody may have run docker exec; since the container was created where nothing is said. */
     readonly execWindowHours?: number;
   };
@@ -98,6 +102,8 @@ export interface Parameters {
     readonly managers?: number;
     /** The longest lifetime of a node's certificate. */
     readonly certificateDays?: number;
+    /** The new file for the unlock key, absolute, in a directory that only root can write to. Setting it says that somebody carries the key off this host, and keeps it. */
+    readonly unlockKeyFile?: string;
     /** The greatest age of the root CA's certificate. */
     readonly rootCaDays?: number;
   };

@@ -51,6 +51,9 @@ function afterAction(facts: Facts, action: Action): Facts {
       ({ ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, action.edits)) }));
     case 'startReplacement': return withContainer(facts, action.container, restarted);
     case 'retireContainer': case 'stopContainer': case 'swapContainers': return facts;
+    case 'lockSwarm': return facts.swarm === undefined ? facts : { ...facts, swarm: mapObserved(facts.swarm, (swarm) => ({ ...swarm, autoLock: true })) };
+    case 'removeContainer': return { ...facts, containers: mapObserved(facts.containers, (containers) => containers.filter(({ id }) => id !== action.container)) };
+    case 'removeImage': return { ...facts, images: mapObserved(facts.images, (images) => images.filter(({ id }) => id !== action.image)) };
     case 'setSwarmCertificates': return facts.swarm === undefined ? facts
       : { ...facts, swarm: mapObserved(facts.swarm, (swarm) => ({ ...swarm, nodeCertExpiry: action.nodeCertExpiry })) };
   }

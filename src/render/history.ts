@@ -41,7 +41,7 @@ const ACTIONS: Readonly<Record<RollbackPlan['restores'][number]['action'], strin
 };
 
 /** What undoing a run brings back. */
-export function renderRollback({ runId, createdAt, restores, takesBack, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
+export function renderRollback({ runId, createdAt, restores, takesBack, lost, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
   const style = styleFor(layout);
   const how = method?.kind === 'command' ? `: ${escapeLine(method.command)}` : '';
   const then = daemon === null ? [] : [daemon === 'restart' ? `  The daemon restarts${how}.` : '  The daemon is reloaded.'];
@@ -50,5 +50,6 @@ export function renderRollback({ runId, createdAt, restores, takesBack, daemon, 
     ...takesBack.map((what) => `  ~ ${style.dim('taken back:')} ${escapeLine(what)}`),
     ...restores.map(({ path, action }) => `  ${ACTIONS[action].slice(0, 1)} ${escapeLine(path)}  ${style.dim(ACTIONS[action].slice(2))}`),
     ...then,
+    ...lost.map((what) => `  ${style.red('!')} ${escapeLine(what)}: it does not come back`),
   ].join('\n')}\n`;
 }

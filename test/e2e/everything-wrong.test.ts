@@ -1,11 +1,14 @@
-/** A host on which everything that can be wrong is, with every ceiling raised and every choice made. */
+/**
+ * A host on which everything that can be wrong is, with every choice made, and every ceiling raised that leaves containers running:
+ * containers.test.ts has those that make them anew.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
 import { answers, harden, hardenJson, outcomes, pids, plan, scan, tree, type OutcomesDocument, type PlanDocumentJson } from './support.ts';
 import { recordedVerdicts, recordVerdicts } from './verdict-table.ts';
 
 const POLICY = `
-maxImpact: data
+maxImpact: restart
 maxRisk: irreversible
 parameters:
   trustedUsers: [alice]

@@ -24,7 +24,7 @@ export interface ScanDocument {
 }
 export interface PlanDocumentJson {
   id: string;
-  changes: { id: string; kind: string; target: { id: string }; diff: string; impact: string; because: { check: string; target: { id: string } }[]; promises: { check: string; expect: string }[] }[];
+  changes: { id: string; kind: string; target: { id: string }; diff: string; impact: string; undo: string; because: { check: string; target: { id: string } }[]; promises: { check: string; expect: string }[] }[];
   promises: string[];
   deferred: { check: string; target: { id: string; name: string }; reason: string; explanation: string; needs: string | null }[];
   advice?: { check: string[]; target: { id: string; name: string }; path: string; diff: string; notes: string[] }[];

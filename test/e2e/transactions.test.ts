@@ -67,4 +67,93 @@ describe.skipIf(skipReason('systemd') !== null)(titled('changes that are no file
     expect(code).toBe(0);
     expect([(await members()).sort(), await expiry(), (await host.exec(['stat', '-c', '%a', '/etc/docker'])).stdout.trim()]).toEqual([['deploy', 'mallory'], DAYS_90, '777']);
   });
+
+  describe('autolock', () => {
+    const LOCK = ['-c', 'swarm.autolock', '--max-risk', 'behaviour', '--set', 'swarm.unlockKeyFile=/root/unlock-key'];
+    const locking = async (): Promise<string> => (await host.exec('docker info --format "{{.Swarm.Cluster.Spec.EncryptionConfig.AutoLockManagers}}"', { check: true })).stdout.trim();
+    const keyFile = async (): Promise<string> => (await host.exec('stat -c "%a %U" /root/unlock-key && cat /root/unlock-key')).stdout;
+
+    test('waits for somebody who keeps the key', async () => {
+      const { changes, deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', '-c', 'swarm.autolock', '--max-risk', 'behaviour'], [0]);
+      expect([changes, deferred.map(({ check, reason }) => [check, reason])]).toEqual([[], [['swarm.autolock', 'choice']]]);
+    });
+
+    test('is not turned on where the key would not be safe, or something is there already', async () => {
+      await host.exec('mkdir -m 0777 /srv/open; echo mine > /root/unlock-key', { check: true });
+      for (const file of ['/root/unlock-key', '/srv/open/key', '/nowhere/key']) {
+        await hardenJson(host, ['apply', '--yes', '-c', 'swarm.autolock', '--max-risk', 'behaviour', '--set', `swarm.unlockKeyFile=${file}`], [3]);
+      }
+      expect([await locking(), (await host.exec('cat /root/unlock-key; ls /srv/open; rm /root/unlock-key')).stdout]).toEqual(['false', 'mine\n']);
+    });
+
+    test('writes a key that unlocks, and nowhere else', async () => {
+      const { stdout, stderr, code } = await harden(host, ['apply', '--yes', ...LOCK]);
+      expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: expect.stringContaining('carry it off this host') as string });
+      const key = /^600 root\n(SWMKEY-1-\S+)\n$/u.exec(await keyFile())?.[1] ?? '';
+      expect(key).not.toBe('');
+      expect(`${stdout}${stderr}${(await host.exec('cat /var/lib/harden/runs/*/*')).stdout}`).not.toContain(key.slice('SWMKEY-1-'.length));
+      expect(outcomes(await scan(host, '-c', 'swarm.autolock'))).toEqual({ 'swarm.autolock': 'pass' });
+      await host.exec('systemctl restart docker', { check: true });
+      expect((await host.exec('docker info --format "{{.Swarm.LocalNodeState}}"')).stdout.trim()).toBe('locked');
+      await host.exec('docker swarm unlock < /root/unlock-key', { check: true });
+    });
+
+    test('is taken back with the file of the key that opens nothing any more', async () => {
+      const { code, stdout, stderr } = await harden(host, ['rollback', '--yes']);
+      expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
+      expect([await locking(), await keyFile()]).toEqual(['false', '']);
+    });
+  });
+
+  describe('and what nobody needs is removed for good', () => {
+    const SPRAWL = ['-c', 'operations.image-sprawl,operations.container-sprawl', '--set', 'operations.unusedImageDays=0', '--set', 'operations.stoppedContainerDays=0'];
+    const CHOSEN = ['--set', 'operations.removeUnusedImages=[junk*,reg.test/*]', '--set', 'operations.removeStoppedContainers=[stale*]'];
+    const RAISED = ['--max-impact', 'data', '--max-risk', 'irreversible'];
+    const kept = async (): Promise<string[]> => [
+      ...(await host.exec('docker ps -a --format "{{.Names}}"; docker image ls --format "{{.Repository}}:{{.Tag}}"; docker volume ls -q', { check: true })).stdout.trim().split('\n'),
+    ].map((name) => name.replace(/[0-9a-f]{12}$/u, 'ID')).sort();
+
+    beforeAll(async () => {
+      await host.loadBusybox();
+      await host.exec(`set -e
+        mkdir -p /srv/junk && echo junk > /srv/junk/file && for name in junk:1 own:1 saved:1; do echo $name > /srv/junk/name; tar c -C /srv/junk . | docker import - $name; done
+        docker tag junk:1 reg.test/junk:2
+        docker create --name anchor saved:1 x && docker rename anchor harden-kept-$(docker inspect -f '{{.Id}}' anchor | cut -c1-12)`, { check: true });
+      await host.run('--name', 'stale', '-v', 'data:/data', 'busybox:latest', 'sh', '-c', 'echo lost > /written; echo stays > /data/file');
+      await host.run('-d', '--name', 'used', 'busybox:latest', 'sleep', '100000');
+      await host.run('--name', 'other', 'busybox:latest', 'true');
+    });
+
+    test('only within the ceilings, and only what was named', async () => {
+      const { changes, deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', ...SPRAWL, ...CHOSEN], [0]);
+      expect(changes).toEqual([]);
+      expect(deferred.map(({ target, reason }) => `${target.name} ${reason}`).sort()).toEqual(['junk:1 ceiling', 'other choice', 'own:1 choice', 'stale ceiling']);
+    });
+
+    test('not when somebody used it since it was shown', async () => {
+      await harden(host, ['plan', ...SPRAWL, ...CHOSEN, ...RAISED, '-o', '/root/removal.json']);
+      await host.exec('docker start -a stale', { check: true });
+      const { code, stderr } = await harden(host, ['apply', '--yes', '/root/removal.json']);
+      expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('changed since the plan was made') as string });
+    });
+
+    test('with the list shown; what else is there stays', async () => {
+      const { changes } = await hardenJson<PlanDocumentJson>(host, ['plan', ...SPRAWL, ...CHOSEN, ...RAISED], [0]);
+      expect(changes.map(({ id, undo, diff }) => [id, undo, diff.replaceAll(/[0-9a-f]{12}/gu, 'ID')])).toEqual([
+        ['removed-containers', 'impossible', '- stale (ID, busybox:latest, stopped since today; wrote /written)\n'],
+        ['removed-images', 'impossible', expect.stringMatching(/^- junk:1, reg\.test\/junk:2 \(sha256:ID, 0\.0 MB, unused since today\)\n$/u)],
+      ]);
+      const before = await kept();
+      expect(states(await hardenJson(host, ['apply', '--yes', ...SPRAWL, ...CHOSEN, ...RAISED], [0]))).toEqual({ 'removed-containers': 'applied', 'removed-images': 'applied' });
+      expect(await kept()).toEqual(before.filter((name) => !['stale', 'junk:1', 'reg.test/junk:2'].includes(name)));
+      expect(before).toEqual(expect.arrayContaining(['stale', 'junk:1', 'reg.test/junk:2', 'harden-kept-ID', 'saved:1', 'own:1', 'other', 'used', 'data']));
+    });
+
+    test('and a rollback says what does not come back', async () => {
+      const { code, stdout } = await harden(host, ['rollback', '--yes']);
+      expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('The container stale is removed for good: it does not come back') as string });
+      expect(stdout).toContain('The image junk:1 is removed for good');
+      expect(stdout).toContain('is undone, all but what was removed for good');
+    });
+  });
 });
