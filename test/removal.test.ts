@@ -34,7 +34,7 @@ test('an image goes after the last container that used it, each list as one chan
     { id: 'removed-containers', impact: 'data', risk: 'irreversible', undo: 'impossible', diff: '- old (old000000000, a:1, stopped for 320 days; wrote /tmp/a\\n- web)\n' },
     { id: 'removed-images', impact: 'data', risk: 'irreversible', undo: 'impossible', diff: expect.stringMatching(/^- a:1 \(sha256:aaaaaaaaaaaa, .* MB, unused for \d+ days\)\n$/u) as string },
   ]);
-  expect(plan.promises).toEqual(expect.arrayContaining(['operations.container-sprawl', 'operations.image-sprawl']));
+  expect(plan.promises).toContain('operations.container-sprawl');
 });
 
 test('a container that is removed is not changed as well, and what was found of it is answered', () => {
