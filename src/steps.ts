@@ -98,6 +98,7 @@ export function describeAction(action: Action): string {
     case 'stopContainer': return `stopping the container ${action.name}`;
     case 'swapContainers': return `giving the name ${action.name} to the replacement`;
     case 'startReplacement': return `starting and watching the replacement of ${action.name}`;
+    case 'updateService': return `updating the service ${action.name}, task after task`;
     case 'setSwarmCertificates': return 'setting the lifetime of the swarm\'s certificates';
   }
 }

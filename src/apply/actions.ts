@@ -2,6 +2,7 @@ import type { HealthBaseline } from '../health.ts';
 import type { Action, JsonObject } from '../model.ts';
 import { createReplacement, retireContainer, startReplacement, stopContainer, swapContainers, updateContainer } from './actions/container.ts';
 import { removeGroupMember } from './actions/group.ts';
+import { updateService } from './actions/service.ts';
 import { setSwarmCertificates } from './actions/swarm.ts';
 import type { Session } from './session.ts';
 
@@ -18,7 +19,7 @@ export interface Executor<A extends Action> {
 }
 
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
-  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, setSwarmCertificates,
+  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, updateService, setSwarmCertificates,
 };
 
 /** One executor for all: the kind of an action decides which one gets it. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { Json, JsonObject } from '../model.ts';
-import { at, flag, number, object, text } from '../collect/json.ts';
+import { at, flag, list, number, object, text } from '../collect/json.ts';
 import type { CreateOptions } from '../container/to-create.ts';
 import { messageOf } from '../errors.ts';
 import { HostError } from './port.ts';
@@ -27,6 +27,15 @@ export interface EngineControl {
   updateContainer(id: string, settings: JsonObject): Promise<void>;
   /** Removes a container that does not run; its volumes stay. Fine when it is gone. */
   removeContainer(id: string): Promise<void>;
+  /** GET /services/ID; null when there is none. */
+  service(id: string): Promise<JsonObject | null>;
+  /** GET /tasks of a service, those that ended and are remembered among them. */
+  tasks(service: string): Promise<readonly Json[]>;
+  /**
+   * POST /services/ID/update: takes `spec` as it is, with the registry's password that the service has, if nobody updated it since `version`.
+   * `back`: the engine goes back to the definition before, by the rules that the service has for that.
+   */
+  updateService(id: string, version: number, spec: JsonObject, back?: boolean): Promise<void>;
   /** Spec of GET /swarm. Only a manager can answer. */
   swarmSpec(): Promise<JsonObject>;
   /** POST /swarm/update with what `change` makes of the Spec as it is; a change in between is refused by the engine. */
@@ -98,6 +107,14 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
     },
     removeContainer: async (id) => {
       await unless(NOT_FOUND, ask((docker) => docker.getContainer(id).remove({ v: false })));
+    },
+    service: async (id) => {
+      const found = await unless(NOT_FOUND, ask((docker) => docker.getService(encodeURIComponent(id)).inspect()));
+      return found === null ? null : object(found);
+    },
+    tasks: async (service) => list(await ask((docker) => docker.listTasks({ filters: { service: [service] } }))),
+    updateService: async (id, version, spec, back = false) => {
+      await ask((docker) => docker.getService(encodeURIComponent(id)).update({ _query: { version, registryAuthFrom: 'spec', ...(back ? { rollback: 'previous' } : {}) }, _body: spec }));
     },
     swarmSpec: async () => object(at(await ask((docker) => docker.swarmInspect()), 'Spec')),
     updateSwarm: async (change) => {

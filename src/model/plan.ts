@@ -26,6 +26,8 @@ export type ObjectEdit =
   | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
   /** Changes what a container is configured with. `by`: while it runs, or by a new container in its place. */
   | { readonly kind: 'changeContainer'; readonly container: string; readonly by: 'update' | 'recreate'; readonly edits: readonly SpecEdit[] }
+  /** Changes what the tasks of a swarm service are configured with, in its definition: swarm makes them anew by the service's own rules. */
+  | { readonly kind: 'changeService'; readonly service: string; readonly edits: readonly SpecEdit[] }
   /** The lifetime of node certificates, in nanoseconds (Spec.CAConfig.NodeCertExpiry of GET /swarm). */
   | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number };
 
@@ -36,7 +38,7 @@ export type EditKind = Edit['kind'];
 /** True for an edit that does not end in a file of this host. */
 export const isObjectEdit = (edit: Edit): edit is ObjectEdit => OBJECT_EDIT_KINDS.has(edit.kind);
 
-const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'swarmCertificates']);
+const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'changeService', 'swarmCertificates']);
 
 /** An edit with what it costs. Impact and risk depend on facts. */
 export type ProposedEdit = Edit & {
@@ -120,7 +122,7 @@ interface ChangeBase {
 }
 
 export const FILE_CHANGE_KINDS = ['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata'] as const;
-export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container'] as const;
+export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container', 'service'] as const;
 
 /** A decision about one path. All of them are one transaction, with one restart of the daemon at most. */
 export interface FileChange extends ChangeBase {
@@ -164,6 +166,8 @@ export type Action =
   | { readonly kind: 'swapContainers'; readonly container: string; readonly name: string }
   /** Starts the replacement of a container, and watches it for so many seconds, and until it is healthy where it has a health check. */
   | { readonly kind: 'startReplacement'; readonly container: string; readonly name: string; readonly watchSeconds: number }
+  /** Updates a service, and watches until all of its tasks are made anew and have run for so many seconds. `service` is its id. */
+  | { readonly kind: 'updateService'; readonly service: string; readonly name: string; readonly edits: readonly SpecEdit[]; readonly watchSeconds: number }
   /** Nanoseconds. */
   | { readonly kind: 'setSwarmCertificates'; readonly nodeCertExpiry: number };
 

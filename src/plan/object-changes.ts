@@ -2,6 +2,7 @@ import { rootOf } from '../container/dependants.ts';
 import type { Facts, Json, ObjectChange, ObjectEdit, Policy, SpecEdit } from '../model.ts';
 import { present, valueOf } from '../model.ts';
 import { containerChange } from './container-changes.ts';
+import { isAmount, serviceChange } from './service-change.ts';
 import type { Described, EditOf, PlannedEdit } from './planned.ts';
 import { mergedFrom, ofKind, sha256 } from './planned.ts';
 
@@ -13,6 +14,7 @@ function objectOf(edit: ObjectEdit, facts: Facts): string {
       const container = valueOf(facts.containers)?.find(({ id }) => id === edit.container);
       return `container ${container === undefined ? edit.container : rootOf(container, facts).id}`;
     }
+    case 'changeService': return `service ${edit.service}`;
     case 'swarmCertificates': return 'swarm';
   }
 }
@@ -21,14 +23,16 @@ function objectOf(edit: ObjectEdit, facts: Facts): string {
 export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string, value: Json])[] {
   switch (edit.kind) {
     case 'removeGroupMember': return [[`group ${edit.group}: ${edit.user}`, false]];
-    case 'changeContainer': return edit.edits.map((wish) => specClaim(edit.container, wish));
+    case 'changeContainer': return edit.edits.map((wish) => specClaim(`container ${edit.container.slice(0, 12)}`, wish));
+    // Of amounts that its tasks need, each by what was seen of it, a service gets the largest.
+    case 'changeService': return edit.edits.filter((wish) => !isAmount(wish)).map((wish) => specClaim(`service ${edit.service}`, wish));
     case 'swarmCertificates': return [['swarm: lifetime of certificates', edit.nodeCertExpiry]];
   }
 }
 
 /** Two edits of one item of a list meet at the item, two of one field at the field. */
-function specClaim(container: string, edit: SpecEdit): readonly [key: string, value: Json] {
-  const place = `container ${container.slice(0, 12)}: ${edit.path}`;
+function specClaim(owner: string, edit: SpecEdit): readonly [key: string, value: Json] {
+  const place = `${owner}: ${edit.path}`;
   switch (edit.op) {
     case 'set': return [place, edit.value];
     case 'add': return [`${place} ${JSON.stringify(edit.value)}`, true];
@@ -75,6 +79,7 @@ function describe(planned: readonly PlannedEdit[], kind: ObjectEdit['kind'], fac
   switch (kind) {
     case 'removeGroupMember': return groupMembers(ofKind(planned, kind), facts);
     case 'changeContainer': return containerChange(ofKind(planned, kind), facts, policy);
+    case 'changeService': return serviceChange(ofKind(planned, kind), facts, policy);
     case 'swarmCertificates': return swarmSettings(ofKind(planned, kind), facts);
   }
 }
