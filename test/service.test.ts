@@ -3,7 +3,7 @@ import { carryOut } from '../remediations/containers/carry-out.ts';
 import { parseInspect } from '../src/container/from-inspect.ts';
 import { ownerOf } from '../src/container/owner.ts';
 import { changedFields, deltaState, editService, fieldDelta, isSpentTask, serviceDefinition, serviceFields, serviceOfTask, takenBack, withServiceFields } from '../src/container/service.ts';
-import type { ContainerFacts, Facts, Json, JsonObject, SpecEdit, SwarmService } from '../src/model.ts';
+import type { ContainerFacts, Facts, ImageFacts, Json, JsonObject, SpecEdit, SwarmService } from '../src/model.ts';
 import { absent, present } from '../src/model.ts';
 import { buildObjectChanges } from '../src/plan/object-changes.ts';
 import { predictObjects } from '../src/plan/predict-objects.ts';
@@ -96,7 +96,8 @@ const swarmOf = (services: readonly SwarmService[]): Facts['swarm'] => present({
 const service = (raw: JsonObject = {}): SwarmService => ({ id: ID, name: 'web', env: [], secrets: [], definition: serviceDefinition({ Spec: { TaskTemplate: TEMPLATE, Mode: { Replicated: {} } }, ...raw }) });
 const factsOf = async (containers: readonly ContainerFacts[], services: readonly SwarmService[] | null = [service()]): Promise<Facts> => {
   const { swarm: _none, ...rest } = await loadHost('stock-debian');
-  return { ...rest, containers: present(containers), ...(services === null ? {} : { swarm: swarmOf(services) as NonNullable<Facts['swarm']> }) };
+  const images = present([{ id: 'sha256:1', tags: ['shop/web:1'], digests: [] }] as unknown as readonly ImageFacts[]);
+  return { ...rest, images, containers: present(containers), ...(services === null ? {} : { swarm: swarmOf(services) as NonNullable<Facts['swarm']> }) };
 };
 
 describe('a task', () => {
