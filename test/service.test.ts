@@ -92,29 +92,29 @@ function task(name: string, { own = labels(name), state = 'running', changes = [
 }
 const swarmOf = (services: readonly SwarmService[]): Facts['swarm'] => present({
   id: 's', createdAt: '', nodeCertExpiry: null, autoLock: null, ca: absent, rootRotationInProgress: false, nodes: absent, services: present(services),
-}) as NonNullable<Facts['swarm']>;
+});
 const service = (raw: JsonObject = {}): SwarmService => ({ id: ID, name: 'web', env: [], secrets: [], definition: serviceDefinition({ Spec: { TaskTemplate: TEMPLATE, Mode: { Replicated: {} } }, ...raw }) });
-const factsOf = async (containers: readonly ContainerFacts[], services: readonly SwarmService[] | null = [service()]): Promise<Facts> => {
-  const { swarm: _none, ...rest } = await loadHost('stock-debian');
+const factsOf = (containers: readonly ContainerFacts[], services: readonly SwarmService[] | null = [service()]): Facts => {
+  const { swarm: _none, ...rest } = loadHost('stock-debian');
   const images = present([{ id: 'sha256:1', tags: ['shop/web:1'], digests: [] }] as unknown as readonly ImageFacts[]);
   return { ...rest, images, containers: present(containers), ...(services === null ? {} : { swarm: swarmOf(services) as NonNullable<Facts['swarm']> }) };
 };
 
 describe('a task', () => {
   const one = task(nameOf('1', 'b'));
-  test('is one only where its manager knows the service, and all names agree', async () => {
-    expect(serviceOfTask(one, await factsOf([one]))?.name).toBe('web');
-    expect(serviceOfTask(one, await factsOf([one], null))).toBeNull();
-    expect(serviceOfTask(one, await factsOf([one], []))).toBeNull();
+  test('is one only where its manager knows the service, and all names agree', () => {
+    expect(serviceOfTask(one, factsOf([one]))?.name).toBe('web');
+    expect(serviceOfTask(one, factsOf([one], null))).toBeNull();
+    expect(serviceOfTask(one, factsOf([one], []))).toBeNull();
     for (const liar of [task('web'), task(nameOf('1', 'b'), { own: labels(nameOf('1', 'c')) }), task(nameOf('1', 'b'), { own: labels(nameOf('1', 'b'), 'other') }), task('web.1.x', { own: labels('web.1.x') })]) {
-      expect(serviceOfTask(liar, await factsOf([liar]))).toBeNull();
+      expect(serviceOfTask(liar, factsOf([liar]))).toBeNull();
     }
   });
 
-  test('that has ended starts no more', async () => {
+  test('that has ended starts no more', () => {
     const ended = task(nameOf('2', 'c'), { state: 'exited' });
-    const facts = await factsOf([one, ended]);
-    expect([isSpentTask(one, facts), isSpentTask(ended, facts), isSpentTask(ended, await factsOf([ended], null))]).toEqual([false, true, false]);
+    const facts = factsOf([one, ended]);
+    expect([isSpentTask(one, facts), isSpentTask(ended, facts), isSpentTask(ended, factsOf([ended], null))]).toEqual([false, true, false]);
   });
 
   const wish = (edits: readonly SpecEdit[], container: ContainerFacts, facts: Facts): ReturnType<typeof carryOut> => carryOut({ edits, note: `${container.name} notices.` }, {
@@ -123,9 +123,9 @@ describe('a task', () => {
   });
   const dropped: SpecEdit[] = [{ op: 'add', path: 'security.capDrop', value: 'NET_RAW' }, { op: 'set', path: 'resources.pidsLimit', value: 10 }];
 
-  test('is changed in its service, and all of them by one change that takes the largest amount', async () => {
+  test('is changed in its service, and all of them by one change that takes the largest amount', () => {
     const tasks = [one, task(nameOf('2', 'c'))];
-    const facts = await factsOf(tasks);
+    const facts = factsOf(tasks);
     const planned = tasks.map((container, index) => {
       const proposal = wish(index === 0 ? dropped : [...dropped.slice(0, 1), { op: 'set', path: 'resources.pidsLimit', value: 20 }], container, facts);
       if ('defer' in proposal) throw new Error(proposal.explanation);
@@ -143,13 +143,13 @@ describe('a task', () => {
     ['of a job', {}, [service({ Spec: { TaskTemplate: TEMPLATE, Mode: { ReplicatedJob: {} } } })], 'guard', 'is a job'],
     ['of a service that is being updated', {}, [service({ UpdateStatus: { State: 'updating' } })], 'guard', 'not finished (updating)'],
     ['that wrote files', { changes: [{ kind: 'added', path: '/data/file' }] }, [service()], 'guard', '/data/file'],
-  ])('%s is deferred', async (_name, options, services, reason, says) => {
+  ])('%s is deferred', (_name, options, services, reason, says) => {
     const container = task(nameOf('1', 'b'), options);
-    expect(wish(dropped, container, await factsOf([container], services))).toMatchObject({ defer: reason, explanation: expect.stringContaining(says) as string });
+    expect(wish(dropped, container, factsOf([container], services))).toMatchObject({ defer: reason, explanation: expect.stringContaining(says) as string });
   });
 
-  test('whose service cannot say it is deferred with the reason', async () => {
-    expect(wish([{ op: 'set', path: 'resources.cpuShares', value: 2 }], one, await factsOf([one]))).toEqual({
+  test('whose service cannot say it is deferred with the reason', () => {
+    expect(wish([{ op: 'set', path: 'resources.cpuShares', value: 2 }], one, factsOf([one]))).toEqual({
       defer: 'unsupported', explanation: 'It is a task of the service web, and a service has no CPU shares, only limits and reservations of CPUs.', needs: 'docker service update',
     });
   });
