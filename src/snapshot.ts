@@ -89,7 +89,9 @@ const maskFilesystem = (files: ImageFilesystem): ImageFilesystem => {
 
 const maskSwarm = (swarm: SwarmFacts): SwarmFacts => ({
   ...swarm,
-  services: mapObserved(swarm.services, (services) => services.map((service) => ({ ...service, env: service.env.map(maskEnvironment) }))),
+  services: mapObserved(swarm.services, (services) => services.map(({ definition, ...service }) => ({
+    ...service, env: service.env.map(maskEnvironment), ...(definition !== undefined && { definition: { ...definition, fields: masking(definition.fields) } }),
+  }))),
 });
 
 /** The value of a variable that sounds like a secret, all of it, blanks and all; else what looks like one. An empty value stays. */

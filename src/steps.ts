@@ -101,6 +101,7 @@ export function describeAction(action: Action): string {
     case 'lockSwarm': return `locking the managers of the swarm, with the unlock key in ${action.keyFile}`;
     case 'removeContainer': return `removing the container ${action.name} for good`;
     case 'removeImage': return `removing the image ${action.name} for good`;
+    case 'updateService': return `updating the service ${action.name}, task after task`;
     case 'setSwarmCertificates': return 'setting the lifetime of the swarm\'s certificates';
   }
 }

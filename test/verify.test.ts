@@ -33,6 +33,23 @@ describe('verify', () => {
     expect(verify({ ...request, stateOf: () => 'failed' })[0]?.state).toBe('failed');
   });
 
+  describe('tasks of a service', () => {
+    const task = (check: string, slot: number, id: string, outcome: Outcome): Finding => ({ ...finding(check, outcome), target: { kind: 'container', name: `web.${slot}.${id.repeat(25)}`, id } });
+    const before = [task('a', 1, 'x', 'warn'), task('b', 1, 'x', 'warn')];
+    const promises: Promised[] = [{ check: 'a', target: task('a', 1, 'x', 'warn').target, expect: 'pass', waitsFor: null }];
+    const states = (after: readonly Finding[], services = ['web']): string[] => verify({ before, after, promises, services }).map(({ check, state }) => `${check} ${state}`);
+    test.each<[string, Finding[], string[]]>([
+      ['are held to what was promised of those before', [task('a', 1, 'y', 'pass'), task('b', 1, 'y', 'warn')], ['a fixed', 'b unchanged']],
+      ['count by the worst', [task('a', 2, 'z', 'warn'), task('a', 1, 'y', 'pass')], ['a unmet']],
+      ['that run elsewhere prove nothing here', [], ['a unmet']],
+    ])('%s', (_name, after, expected) => {
+      expect(states(after)).toEqual(expected);
+    });
+    test('are containers like others where no manager knows the service', () => {
+      expect(states([task('a', 1, 'y', 'warn')], [])).toEqual(['a fixed', 'a regressed']);
+    });
+  });
+
   test('a waived finding is neither regressed nor unchanged', () => {
     const waived = { ...finding('a', 'warn'), waiver: { reason: 'r', owner: 'o', expires: null } };
     expect(verify({ before: [finding('a', 'pass')], after: [waived], promises: [] })).toEqual([]);

@@ -1,4 +1,5 @@
 import { isKept } from '../../src/container/kept.ts';
+import { isSpentTask } from '../../src/container/service.ts';
 import type { Check, ContainerFacts, ContainerRuntime, ContainerSpec, Edition, Facts, InForce, Observed, Target, Verdict } from '../../src/model.ts';
 import { EDITIONS } from '../../src/model.ts';
 import { DAEMON, na, unknown } from '../verdict.ts';
@@ -11,7 +12,7 @@ export interface Container {
   readonly target: Target;
 }
 
-/** One verdict on each container, stopped ones included, but not on those that harden keeps for an undo: they start no more. `na` when there is none, `unknown` for one that could not be inspected. */
+/** One verdict on each container, stopped ones included, but not on those that harden keeps for an undo, nor on tasks that swarm has ended: they start no more. `na` when there is none, `unknown` for one that could not be inspected. */
 export function eachContainer<D>(facts: Facts, judgeContainer: (container: Container) => Verdict<D>): readonly Verdict<D>[] {
   const { containers } = facts;
   if (containers.status === 'unreadable') return [unknown(DAEMON, containers.reason)];
@@ -20,7 +21,7 @@ export function eachContainer<D>(facts: Facts, judgeContainer: (container: Conta
     const target: Target = { kind: 'container', name, id };
     if (spec.status !== 'present') return [unknown(target, spec.status === 'unreadable' ? spec.reason : 'It could not be inspected')];
     if (runtime.status !== 'present') return [unknown(target, runtime.status === 'unreadable' ? runtime.reason : 'Its state is not known')];
-    if (runtime.value.state === 'dead' || runtime.value.state === 'removing' || isKept(container)) return [];
+    if (runtime.value.state === 'dead' || runtime.value.state === 'removing' || isKept(container) || isSpentTask(container, facts)) return [];
     return [judgeContainer({ facts: container, spec: spec.value, runtime: runtime.value, target })];
   });
   return verdicts.length > 0 ? verdicts : [na(DAEMON, 'There is no container')];

@@ -3,10 +3,11 @@ import { chosenSpec, exactSpec, imageToCreateFrom, surroundingsOf } from '../../
 import { inexpressible } from '../../src/container/inexpressible.ts';
 import { areLive } from '../../src/container/live.ts';
 import { parametersFor } from '../../src/container/parameters.ts';
+import { editService, serviceOfTask } from '../../src/container/service.ts';
 import { applySpecEdits } from '../../src/container/spec-edit.ts';
 import { maskedRunLines } from '../../src/container/to-run.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit } from '../../src/model.ts';
+import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { defer, edits as proposed } from '../remedy.ts';
 
@@ -31,6 +32,8 @@ interface About {
 /** The edits of one finding as a change of the container: while it runs where the engine can, by a new container in its place otherwise. */
 export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): Proposal {
   const { facts, container, spec, policy, byHand } = about;
+  const service = serviceOfTask(container, facts);
+  if (service !== null) return inService({ edits, uses, ...(risk === undefined ? {} : { risk }), ...(note === undefined ? {} : { note }) }, service, about);
   if (container.owner.kind !== 'none') return byHand;
   const live = areLive(edits);
   const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, spec, facts, policy));
@@ -49,6 +52,38 @@ function newLine(edits: readonly SpecEdit[], spec: ContainerSpec, facts: Facts):
   const names = new Map((valueOf(facts.containers) ?? []).map(({ id, name }) => [id, name]));
   const chosen = chosenSpec(applySpecEdits(exactSpec(spec, surroundings), edits), surroundings, names);
   return `by hand: ${maskedRunLines(chosen, valueOf(facts.engine.version)?.apiVersion ?? '').join('; ')}`;
+}
+
+const AT_REST: ReadonlySet<string> = new Set(['', 'completed', 'rollback_completed']);
+
+/** The edits of one task's finding as a change of its service. */
+function inService({ edits, uses = [], risk, note }: Wish, { id, name, definition }: SwarmService, about: About): Proposal {
+  const { facts, container, spec, byHand } = about;
+  const steps = 'defer' in byHand ? byHand.needs : undefined;
+  if (definition === undefined) return byHand;
+  const { fields, mode, updateState } = definition;
+  if (mode === 'other') return guard(`The service ${name} is a job: its tasks run to their end, and are not made anew.`, steps);
+  if (!AT_REST.has(updateState)) return guard(`An update of the service ${name} is not finished (${updateState}).`, `docker service ps ${name}, then plan again`);
+  const after = editService(fields, edits, valueOf(facts.engine.version)?.apiVersion ?? '');
+  if ('refused' in after) return defer('unsupported', `It is a task of the service ${name}, and a service ${after.refused}.`, after.needs ?? steps);
+  // With a digest it is the same image, whatever the tag before it stands for here.
+  const pinned = spec.image.reference.includes('@');
+  const obstacle = stateObstacle(container) ?? (pinned ? null : imageObstacle(container, spec, facts)) ?? taskLayerObstacle(container, spec);
+  if (obstacle !== null) return obstacle;
+  return proposed([{
+    kind: 'changeService', service: id, edits,
+    impact: 'recreate', risk: risk ?? about.risk, undo: 'recreate',
+    // What is true of one task is true of all.
+    ...(note === undefined ? {} : { note: note.replaceAll(container.name, name) }),
+  }], uses);
+}
+
+/** A task that is made anew has nothing of what the old one wrote, wherever that would be kept. */
+function taskLayerObstacle(container: ContainerFacts, spec: ContainerSpec): Proposal | null {
+  const written = writtenFiles(container, spec);
+  if (typeof written === 'string') return guard(written, 'plan again as root');
+  return written.length === 0 ? null
+    : guard(`${container.name} wrote files outside of its volumes, which a new task would not have: ${listNames(written, 10)}.`, 'put them into a volume of the service');
 }
 
 const guard = (explanation: string, needs?: string): Proposal => defer('guard', explanation, needs);
@@ -79,27 +114,39 @@ function ownObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Fact
     return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`,
       `where nobody is: containers: { "${name}": { detached: true } }`);
   }
+  return imageObstacle(container, spec, facts) ?? writableLayerObstacle(container, spec, policy);
+}
+
+/** A tag that was moved on: who is made anew would run another program. */
+function imageObstacle({ name }: ContainerFacts, spec: ContainerSpec, facts: Facts): Proposal | null {
   if (imageToCreateFrom(spec, valueOf(facts.images) ?? []) !== spec.image.reference) {
     return guard(`${spec.image.reference} no longer stands for the image that ${name} runs: a new container would be another version of the program.`,
       'decide on the image first (container.image-pinning)');
   }
-  return writableLayerObstacle(container, spec, policy);
+  return null;
 }
 
 /** Written by the engine, or rewritten at every start. */
 const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
 
-/** What a container wrote outside of its mounts is not in the one that takes its place. */
-function writableLayerObstacle({ name, evidence }: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {
+/** What a container wrote outside of its mounts; a sentence where that is not known. */
+function writtenFiles({ name, evidence }: ContainerFacts, spec: ContainerSpec): readonly string[] | string {
   const changes = evidence?.changes;
   if (changes?.status !== 'present') {
-    return guard(`What ${name} wrote outside of its volumes is not known${changes?.status === 'unreadable' ? `: ${changes.reason}` : ''}, and a new container would not have it.`, 'plan again as root');
+    return `What ${name} wrote outside of its volumes is not known${changes?.status === 'unreadable' ? `: ${changes.reason}` : ''}, and a new container would not have it.`;
   }
   const mounted = spec.mounts.map(({ target }) => target.replace(/\/$/, ''));
   const isMount = (path: string): boolean => mounted.some((target) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`));
   const written = changes.value.filter(({ path }) => !EPHEMERAL.test(path) && !isMount(path)).map(({ path }) => path);
   // Of a directory that only holds what was written below it, the file is enough to name.
-  const leaves = written.filter((path) => !written.some((other) => other.startsWith(`${path}/`)));
+  return written.filter((path) => !written.some((other) => other.startsWith(`${path}/`)));
+}
+
+/** What a container wrote outside of its mounts is not in the one that takes its place. */
+function writableLayerObstacle(container: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {
+  const { name } = container;
+  const leaves = writtenFiles(container, spec);
+  if (typeof leaves === 'string') return guard(leaves, 'plan again as root');
   if (leaves.length === 0 || parametersFor(name, policy).writableLayer === 'save') return null;
   return guard(`${name} wrote files outside of its volumes, which a new container would not have: ${listNames(leaves, 10)}.`,
     `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);

@@ -9,7 +9,9 @@ import type { FixContext, Fixing } from './steps.ts';
 const set = (path: SettablePath, value: Json): SpecEdit => ({ op: 'set', path, value });
 
 /** What a choice needs, as it is written in harden.yaml for this container, or for all. */
-const parameter = ({ container }: FixContext<unknown>, key: string, value: string): string => `containers: { "${container.name}": { ${key}: ${value} } } below parameters in harden.yaml`;
+const parameter = ({ container: { name, owner } }: FixContext<unknown>, key: string, value: string): string =>
+  // Tasks of a service have other names after each update.
+  `containers: { "${owner.kind === 'swarm' && name.startsWith(`${owner.service}.`) ? `${owner.service}.*` : name}": { ${key}: ${value} } } below parameters in harden.yaml`;
 
 const fromPolicy = (key: string, value: Json): ParameterUse => ({ name: `container.${key}`, value, source: 'policy', evidence: 'harden.yaml or --set' });
 

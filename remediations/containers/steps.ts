@@ -5,6 +5,7 @@ import type {
   Check, ContainerFacts, ContainerParameters, ContainerSpec, Facts, Impact, ParameterSpec, ParameterUse, Policy, Proposal, Remediation, Risk, SpecEdit,
 } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
+import { serviceOfTask } from '../../src/container/service.ts';
 import { carryOut } from './carry-out.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { shellWord } from '../../src/quote.ts';
@@ -119,7 +120,7 @@ export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate
     if (fix === undefined || container === undefined || spec === undefined) return byHand;
     const fixing = fix({ facts, policy, chosen: parametersFor(container.name, policy), container, spec, detail });
     if (fixing === 'manual') return byHand;
-    if ('choice' in fixing) return container.owner.kind === 'none' ? defer('choice', fixing.choice, fixing.needs) : byHand;
+    if ('choice' in fixing) return container.owner.kind === 'none' || serviceOfTask(container, facts) !== null ? defer('choice', fixing.choice, fixing.needs) : byHand;
     if ('guard' in fixing) return defer('guard', fixing.guard, fixing.needs);
     // What is configured already, and does not help, is for a person to look at.
     if (isDeepStrictEqual(applySpecEdits(spec, fixing.edits), spec)) return byHand;

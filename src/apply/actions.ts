@@ -6,6 +6,7 @@ import { removeGroupMember } from './actions/group.ts';
 import { removeContainer, removeImage } from './actions/removal.ts';
 import { lockSwarm, setSwarmCertificates } from './actions/swarm.ts';
 import { describeAction } from '../steps.ts';
+import { updateService } from './actions/service.ts';
 import type { Session } from './session.ts';
 
 /** How one kind of action is carried out and taken back. */
@@ -23,7 +24,7 @@ export interface Executor<A extends Action> {
 }
 
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
-  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, setSwarmCertificates,
+  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, updateService, setSwarmCertificates,
   lockSwarm, removeContainer, removeImage,
 };
 

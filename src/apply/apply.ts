@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { loadedMatches } from '../audit/render.ts';
 import { parseAuditList } from '../collect/audit.ts';
+import { serviceNames } from '../container/service.ts';
 import { configAtStart, validateCandidate } from '../daemon/settings.ts';
 import { messageOf, StalePlanError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
@@ -308,12 +309,13 @@ function textAtStart(facts: Facts): string | null | undefined {
   return config.status === 'present' ? config.value.text : config.status === 'absent' ? null : undefined;
 }
 
-function judge(plan: Plan, before: readonly Finding[], after: readonly Finding[], runId: string | null, changes: Outcomes['changes'], session: Session): Outcomes {
+function judge(plan: Plan, before: readonly Finding[], after: readonly Finding[], runId: string | null, changes: Outcomes['changes'], session: Session, facts: Facts): Outcomes {
   const stateOf = new Map(changes.map(({ id, state }) => [id, state]));
   const promises = plan.changes.flatMap((change) => change.promises.map((promise) => ({ promise, change: change.id })));
   const results = verify({
     before,
     after,
+    services: serviceNames(facts),
     promises: promises.map(({ promise }) => promise),
     stateOf: (promise) => stateOf.get(promises.find((candidate) => candidate.promise === promise)?.change ?? '') ?? 'applied',
   });
@@ -347,9 +349,10 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
 }
 
 async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
-  const { plan, findings } = replan(await session.collect());
+  const facts = await session.collect();
+  const { plan, findings } = replan(facts);
   refuseStale(shown, plan);
-  return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session), failure: null, interrupted: null, leftovers: [], remarks: [] };
+  return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session, facts), failure: null, interrupted: null, leftovers: [], remarks: [] };
 }
 
 /** What became of each change, while the transactions run one after the other. */
@@ -403,7 +406,7 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
     remarks.push(`The host could not be read again, so what became of the findings is not known: ${messageOf(error)}`);
     return null;
   });
-  const outcomes = judge(plan, before, after ?? before, run.runId, progress.changes(plan), session);
+  const outcomes = judge(plan, before, after ?? before, run.runId, progress.changes(plan), session, facts);
   const unwell = after === null || interrupted !== null || outcomes.summary.pending + outcomes.summary.unmet + outcomes.summary.regressed > 0;
   const exitCode = leftovers.length > 0 ? 4 : failure !== null && interrupted === null ? 3 : unwell ? 1 : 0;
   try {

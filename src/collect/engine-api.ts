@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { serviceDefinition } from '../container/service.ts';
 import type {
   EngineInfo, EngineVersion, Healthcheck, ImageConfig, ImageFacts, ImageHistoryEntry, Json, NetworkFacts, Observed, SwarmFacts, SwarmNode, SwarmNodeFacts, SwarmService,
 } from '../model.ts';
@@ -159,6 +160,7 @@ export function parseSwarm({ swarm, nodes, services }: RawSwarm): SwarmFacts {
       name: text(at(service, 'Spec', 'Name')),
       env: texts(at(service, 'Spec', 'TaskTemplate', 'ContainerSpec', 'Env')),
       secrets: list(at(service, 'Spec', 'TaskTemplate', 'ContainerSpec', 'Secrets')).map((secret) => text(at(secret, 'SecretName'))),
+      definition: serviceDefinition(service),
     }))),
   };
 }

@@ -1,5 +1,6 @@
 import { remediations } from '../../remediations/index.ts';
 import { checks } from '../../checks/index.ts';
+import { serviceNames } from '../container/service.ts';
 import { UsageError } from '../errors.ts';
 import { evaluate } from '../evaluate.ts';
 import { createLocalReader } from '../host/local-reader.ts';
@@ -46,7 +47,7 @@ export async function verify(saved: string | undefined, options: VerifyOptions, 
   const facts = await readFacts(options, context);
   const { report, findings } = evaluate(selected, remediations, facts, yardstick.policy, { now: context.now(), durationMs: 0, tool: TOOL });
   warnOfWaivers(yardstick.policy, findings, context);
-  const results = compare({ before: yardstick.before, after: findings, promises: yardstick.promises });
+  const results = compare({ before: yardstick.before, after: findings, promises: yardstick.promises, services: serviceNames(facts) });
   const { runId, planId } = yardstick;
   const outcomes: Outcomes = { schemaVersion: 1, tool: TOOL, runId, planId, changes: [], results, summary: countStates(results) };
   const layout = layoutFor(context.layout, options);

@@ -9,7 +9,8 @@ export function ownerOf(labels: Readonly<Record<string, string>>): Owner {
   const pod = get('io.kubernetes.pod.name');
   if (pod !== '') return { kind: 'kubernetes', namespace: get('io.kubernetes.pod.namespace'), pod };
   const service = get('com.docker.swarm.service.name');
-  if (service !== '') return { kind: 'swarm', service, task: get('com.docker.swarm.task.name') };
+  const id = get('com.docker.swarm.service.id');
+  if (service !== '') return { kind: 'swarm', service, task: get('com.docker.swarm.task.name'), ...(id === '' ? {} : { id }) };
   const allocation = get('com.hashicorp.nomad.alloc_id');
   if (allocation !== '') return { kind: 'nomad', name: get('com.hashicorp.nomad.job_name') || allocation };
   const unit = get('PODMAN_SYSTEMD_UNIT');

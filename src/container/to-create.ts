@@ -65,7 +65,8 @@ function configOf(spec: ContainerSpec, macOfEndpoint: boolean): JsonObject {
   };
 }
 
-const healthcheckOf = ({ test, interval, timeout, startPeriod, startInterval, retries }: Healthcheck): JsonObject => {
+/** A health check as the API takes it: what was not chosen left out. */
+export const healthcheckOf = ({ test, interval, timeout, startPeriod, startInterval, retries }: Healthcheck): JsonObject => {
   const times = { Interval: interval, Timeout: timeout, StartPeriod: startPeriod, StartInterval: startInterval, Retries: retries };
   return { ...set({ Test: test }), ...Object.fromEntries(Object.entries(times).filter(([, value]) => value !== 0)) };
 };

@@ -33,6 +33,15 @@ export interface EngineControl {
   updateContainer(id: string, settings: JsonObject): Promise<void>;
   /** Removes a container that does not run; its volumes stay. Fine when it is gone. */
   removeContainer(id: string): Promise<void>;
+  /** GET /services/ID; null when there is none. */
+  service(id: string): Promise<JsonObject | null>;
+  /** GET /tasks of a service, those that ended and are remembered among them. */
+  tasks(service: string): Promise<readonly Json[]>;
+  /**
+   * POST /services/ID/update: takes `spec` as it is, with the registry's password that the service has, if nobody updated it since `version`.
+   * `back`: the engine goes back to the definition before, by the rules that the service has for that.
+   */
+  updateService(id: string, version: number, spec: JsonObject, back?: boolean): Promise<void>;
   /** Spec of GET /swarm. Only a manager can answer. */
   swarmSpec(): Promise<JsonObject>;
   /** GET /swarm/unlockkey: a secret; "" while autolock is off. */
@@ -128,6 +137,14 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
     },
     removeContainer: async (id) => {
       await unless(NOT_FOUND, ask((docker) => docker.getContainer(id).remove({ v: false })));
+    },
+    service: async (id) => {
+      const found = await unless(NOT_FOUND, ask((docker) => docker.getService(encodeURIComponent(id)).inspect()));
+      return found === null ? null : object(found);
+    },
+    tasks: async (service) => list(await ask((docker) => docker.listTasks({ filters: { service: [service] } }))),
+    updateService: async (id, version, spec, back = false) => {
+      await ask((docker) => docker.getService(encodeURIComponent(id)).update({ _query: { version, registryAuthFrom: 'spec', ...(back ? { rollback: 'previous' } : {}) }, _body: spec }));
     },
     swarmSpec: async () => object(at(await ask((docker) => docker.swarmInspect()), 'Spec')),
     unlockKey: async () => text(at(await ask(unlockKeyOf), 'UnlockKey')),

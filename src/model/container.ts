@@ -49,7 +49,8 @@ export type Owner =
     /** Made by `compose run`: no `up` makes it again. */
     readonly oneOff?: boolean;
   }
-  | { readonly kind: 'swarm'; readonly service: string; readonly task: string }
+  /** `id` is the service's; missing in snapshots of an older harden, and where no label says it. */
+  | { readonly kind: 'swarm'; readonly service: string; readonly task: string; readonly id?: string }
   | { readonly kind: 'kubernetes'; readonly namespace: string; readonly pod: string }
   | { readonly kind: 'nomad' | 'portainer' | 'systemd' | 'podman'; readonly name: string };
 

@@ -431,6 +431,18 @@ export interface SwarmService {
   readonly env: readonly string[];
   /** Names of the swarm secrets that its tasks get. */
   readonly secrets: readonly string[];
+  /** Missing in snapshots of an older harden. */
+  readonly definition?: ServiceDefinition;
+}
+
+/** What a change of a service depends on. */
+export interface ServiceDefinition {
+  /** Other: a job, which runs to its end. */
+  readonly mode: 'replicated' | 'global' | 'other';
+  /** UpdateStatus.State: "updating", "paused", "completed", "rollback_started" …; "" when it was never updated. */
+  readonly updateState: string;
+  /** What Spec.TaskTemplate says of each field that harden can change, by its dotted path; null or [] where it says nothing. */
+  readonly fields: JsonObject;
 }
 
 /** Addresses as `docker swarm init` and `join` were given them; "" where nothing was said. */

@@ -26,6 +26,8 @@ export type ObjectEdit =
   | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
   /** Changes what a container is configured with. `by`: while it runs, or by a new container in its place. */
   | { readonly kind: 'changeContainer'; readonly container: string; readonly by: 'update' | 'recreate'; readonly edits: readonly SpecEdit[] }
+  /** Changes what the tasks of a swarm service are configured with, in its definition: swarm makes them anew by the service's own rules. */
+  | { readonly kind: 'changeService'; readonly service: string; readonly edits: readonly SpecEdit[] }
   /** The lifetime of node certificates, in nanoseconds (Spec.CAConfig.NodeCertExpiry of GET /swarm). */
   | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number }
   /** Autolock of the swarm's managers; the unlock key goes into a new file. */
@@ -42,7 +44,7 @@ export type EditKind = Edit['kind'];
 /** True for an edit that does not end in a file of this host. */
 export const isObjectEdit = (edit: Edit): edit is ObjectEdit => OBJECT_EDIT_KINDS.has(edit.kind);
 
-const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'swarmCertificates', 'swarmAutolock', 'removeImage', 'removeContainer']);
+const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'changeService', 'swarmCertificates', 'swarmAutolock', 'removeImage', 'removeContainer']);
 
 /** An edit with what it costs. Impact and risk depend on facts. */
 export type ProposedEdit = Edit & {
@@ -126,7 +128,7 @@ interface ChangeBase {
 }
 
 export const FILE_CHANGE_KINDS = ['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata'] as const;
-export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container', 'removed-containers', 'removed-images'] as const;
+export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container', 'service', 'removed-containers', 'removed-images'] as const;
 
 /** A decision about one path. All of them are one transaction, with one restart of the daemon at most. */
 export interface FileChange extends ChangeBase {
@@ -176,6 +178,8 @@ export type Action =
   | { readonly kind: 'removeImage'; readonly image: string; readonly name: string; readonly references: readonly string[] }
   /** Turns autolock on, and keeps the unlock key in a file that must not be there yet. */
   | { readonly kind: 'lockSwarm'; readonly keyFile: string }
+  /** Updates a service, and watches until all of its tasks are made anew and have run for so many seconds. `service` is its id. */
+  | { readonly kind: 'updateService'; readonly service: string; readonly name: string; readonly edits: readonly SpecEdit[]; readonly watchSeconds: number }
   /** Nanoseconds. */
   | { readonly kind: 'setSwarmCertificates'; readonly nodeCertExpiry: number };
 

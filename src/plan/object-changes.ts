@@ -4,6 +4,7 @@ import { present, valueOf } from '../model.ts';
 import { escapeLine } from '../render/escape.ts';
 import { plural } from '../render/layout.ts';
 import { containerChange } from './container-changes.ts';
+import { isAmount, serviceChange } from './service-change.ts';
 import type { Described, EditOf, PlannedEdit } from './planned.ts';
 import { mergedFrom, ofKind, sha256 } from './planned.ts';
 
@@ -21,6 +22,7 @@ function objectOf(edit: ObjectEdit, removed: ReadonlySet<string>, facts: Facts):
     case 'removeContainer': return REMOVED_CONTAINERS;
     case 'removeImage': return 'removed images';
     case 'swarmCertificates': case 'swarmAutolock': return 'swarm';
+    case 'changeService': return `service ${edit.service}`;
   }
 }
 
@@ -28,7 +30,9 @@ function objectOf(edit: ObjectEdit, removed: ReadonlySet<string>, facts: Facts):
 export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string, value: Json])[] {
   switch (edit.kind) {
     case 'removeGroupMember': return [[`group ${edit.group}: ${edit.user}`, false]];
-    case 'changeContainer': return edit.edits.map((wish) => specClaim(edit.container, wish));
+    case 'changeContainer': return edit.edits.map((wish) => specClaim(`container ${edit.container.slice(0, 12)}`, wish));
+    // Of amounts that its tasks need, each by what was seen of it, a service gets the largest.
+    case 'changeService': return edit.edits.filter((wish) => !isAmount(wish)).map((wish) => specClaim(`service ${edit.service}`, wish));
     case 'swarmCertificates': return [['swarm: lifetime of certificates', edit.nodeCertExpiry]];
     case 'swarmAutolock': return [['swarm: file of the unlock key', edit.keyFile]];
     case 'removeContainer': return [[`container ${edit.container.slice(0, 12)}`, false]];
@@ -37,8 +41,8 @@ export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string,
 }
 
 /** Two edits of one item of a list meet at the item, two of one field at the field. */
-function specClaim(container: string, edit: SpecEdit): readonly [key: string, value: Json] {
-  const place = `container ${container.slice(0, 12)}: ${edit.path}`;
+function specClaim(owner: string, edit: SpecEdit): readonly [key: string, value: Json] {
+  const place = `${owner}: ${edit.path}`;
   switch (edit.op) {
     case 'set': return [place, edit.value];
     case 'add': return [`${place} ${JSON.stringify(edit.value)}`, true];
@@ -157,6 +161,7 @@ function describe(planned: readonly PlannedEdit[], kind: ObjectEdit['kind'], fac
     case 'swarmCertificates': case 'swarmAutolock': return swarmSettings(planned, facts);
     case 'removeContainer': return removedContainers(ofKind(planned, kind), facts);
     case 'removeImage': return removedImages(ofKind(planned, kind), facts);
+    case 'changeService': return serviceChange(ofKind(planned, kind), facts, policy);
   }
 }
 

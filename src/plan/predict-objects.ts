@@ -1,3 +1,4 @@
+import { serviceOfTask } from '../container/service.ts';
 import { applySpecEdits } from '../container/spec-edit.ts';
 import type { Action, ContainerFacts, ContainerRuntime, ContainerSpec, Facts, ObjectChange } from '../model.ts';
 import { mapObserved, present, valueOf } from '../model.ts';
@@ -50,6 +51,11 @@ function afterAction(facts: Facts, action: Action): Facts {
     case 'updateContainer': case 'createReplacement': return withContainer(facts, action.container, (container) =>
       ({ ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, action.edits)) }));
     case 'startReplacement': return withContainer(facts, action.container, restarted);
+    case 'updateService': return {
+      ...facts,
+      containers: mapObserved(facts.containers, (containers) => containers.map((container) => serviceOfTask(container, facts)?.id !== action.service ? container
+        : restarted({ ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, action.edits)) }))),
+    };
     case 'retireContainer': case 'stopContainer': case 'swapContainers': return facts;
     case 'lockSwarm': return facts.swarm === undefined ? facts : { ...facts, swarm: mapObserved(facts.swarm, (swarm) => ({ ...swarm, autoLock: true })) };
     case 'removeContainer': return { ...facts, containers: mapObserved(facts.containers, (containers) => containers.filter(({ id }) => id !== action.container)) };

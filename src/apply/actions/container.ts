@@ -10,7 +10,7 @@ import { applySpecEdits, fieldAt } from '../../container/spec-edit.ts';
 import { toCreateOptions } from '../../container/to-create.ts';
 import type { HealthBaseline } from '../../health.ts';
 import { HostError } from '../../host/port.ts';
-import type { Action, ContainerSpec, JsonObject, SpecEdit } from '../../model.ts';
+import type { Action, ContainerSpec, Json, JsonObject, SpecEdit } from '../../model.ts';
 import type { Executor } from '../actions.ts';
 import type { Session } from '../session.ts';
 
@@ -258,8 +258,7 @@ const MAX_HEALTH_SECONDS = 600;
 const NS = 1e9;
 
 /** Until when a health check must have passed: as the engine would give up, with some time to spare. Defaults as in `docker run --help`. */
-function healthSeconds(raw: JsonObject): number {
-  const check = at(raw, 'Config', 'Healthcheck');
+export function healthSeconds(check: Json | undefined): number {
   const seconds = (field: string, otherwise: number): number => (number(at(check, field)) || otherwise * NS) / NS;
   const retries = number(at(check, 'Retries')) || 3;
   return Math.min(MAX_HEALTH_SECONDS, seconds('StartPeriod', 0) + (retries + 1) * (seconds('Interval', 30) + seconds('Timeout', 30)));
@@ -292,7 +291,7 @@ async function watch(action: Of<'startReplacement'>, id: string, session: Sessio
   const startedAt = text(at(first, 'State', 'StartedAt'));
   const start = performance.now();
   const enough = start + action.watchSeconds * 1000;
-  const atLast = Math.max(enough, start + (first === null ? 0 : healthSeconds(first) * 1000));
+  const atLast = Math.max(enough, start + (first === null ? 0 : healthSeconds(at(first, 'Config', 'Healthcheck')) * 1000));
   for (;;) {
     const raw = await engine.inspectContainer(id);
     const problem = raw === null ? 'it is gone' : trouble(raw, startedAt);
