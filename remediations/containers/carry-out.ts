@@ -5,6 +5,7 @@ import { areLive } from '../../src/container/live.ts';
 import { parametersFor } from '../../src/container/parameters.ts';
 import { applySpecEdits } from '../../src/container/spec-edit.ts';
 import { maskedRunLines } from '../../src/container/to-run.ts';
+import { writtenOutside } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
@@ -86,20 +87,13 @@ function ownObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Fact
   return writableLayerObstacle(container, spec, policy);
 }
 
-/** Written by the engine, or rewritten at every start. */
-const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
-
 /** What a container wrote outside of its mounts is not in the one that takes its place. */
 function writableLayerObstacle({ name, evidence }: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {
   const changes = evidence?.changes;
   if (changes?.status !== 'present') {
     return guard(`What ${name} wrote outside of its volumes is not known${changes?.status === 'unreadable' ? `: ${changes.reason}` : ''}, and a new container would not have it.`, 'plan again as root');
   }
-  const mounted = spec.mounts.map(({ target }) => target.replace(/\/$/, ''));
-  const isMount = (path: string): boolean => mounted.some((target) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`));
-  const written = changes.value.filter(({ path }) => !EPHEMERAL.test(path) && !isMount(path)).map(({ path }) => path);
-  // Of a directory that only holds what was written below it, the file is enough to name.
-  const leaves = written.filter((path) => !written.some((other) => other.startsWith(`${path}/`)));
+  const leaves = writtenOutside(changes.value, spec);
   if (leaves.length === 0 || parametersFor(name, policy).writableLayer === 'save') return null;
   return guard(`${name} wrote files outside of its volumes, which a new container would not have: ${listNames(leaves, 10)}.`,
     `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);

@@ -2,13 +2,14 @@ import type { HealthBaseline } from '../health.ts';
 import type { Action, JsonObject } from '../model.ts';
 import { createReplacement, retireContainer, startReplacement, stopContainer, swapContainers, updateContainer } from './actions/container.ts';
 import { removeGroupMember } from './actions/group.ts';
+import { saveLayer } from './actions/layer.ts';
 import { setSwarmCertificates } from './actions/swarm.ts';
 import type { Session } from './session.ts';
 
 /** How one kind of action is carried out and taken back. */
 export interface Executor<A extends Action> {
   /** What takes it back, to be journalled before it is done; no secrets. Throws HostError when what it changes is not as it was planned. */
-  before(action: A, session: Session): Promise<JsonObject>;
+  before(action: A, session: Session, runId: string): Promise<JsonObject>;
   /** `baseline` is what ran and answered before the run. */
   perform(action: A, before: JsonObject, session: Session, baseline: HealthBaseline): Promise<void>;
   /** Takes it back, wherever it was stopped: it looks before it acts, and does nothing where nothing was done. Throws what could not be done. */
@@ -18,13 +19,13 @@ export interface Executor<A extends Action> {
 }
 
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
-  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, setSwarmCertificates,
+  removeGroupMember, updateContainer, saveLayer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, setSwarmCertificates,
 };
 
 /** One executor for all: the kind of an action decides which one gets it. */
 const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind];
 
-export const beforeAction = (action: Action, session: Session): Promise<JsonObject> => executorOf(action).before(action, session);
+export const beforeAction = (action: Action, session: Session, runId: string): Promise<JsonObject> => executorOf(action).before(action, session, runId);
 export const performAction = ({ action, before }: PerformedAction, session: Session, baseline: HealthBaseline): Promise<void> =>
   executorOf(action).perform(action, before, session, baseline);
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import type { Json, JsonObject } from '../model.ts';
-import { at, flag, number, object, text } from '../collect/json.ts';
+import { at, flag, list, number, object, text } from '../collect/json.ts';
 import type { CreateOptions } from '../container/to-create.ts';
 import { messageOf } from '../errors.ts';
 import { HostError } from './port.ts';
@@ -25,6 +25,12 @@ export interface EngineControl {
   renameContainer(id: string, name: string): Promise<void>;
   /** POST /containers/ID/update. The engine ignores what it cannot do: look afterwards. */
   updateContainer(id: string, settings: JsonObject): Promise<void>;
+  /** GET /containers/ID/changes. */
+  containerChanges(id: string): Promise<readonly Json[]>;
+  /** Its file system without its mounts as one tar (GET /containers/ID/export), streamed. */
+  exportContainer(id: string): Promise<AsyncIterable<Uint8Array>>;
+  /** True for a socket, and for what is gone. */
+  isSocketIn(id: string, path: string): Promise<boolean>;
   /** Removes a container that does not run; its volumes stay. Fine when it is gone. */
   removeContainer(id: string): Promise<void>;
   /** Spec of GET /swarm. Only a manager can answer. */
@@ -39,6 +45,8 @@ const NOT_MODIFIED = 304;
 const DEFAULT_STOP_SECONDS = 10;
 const STOP_MARGIN_MS = 15_000;
 const POLL_MS = 250;
+/** ModeSocket of Go's io/fs. */
+const GO_SOCKET = 2 ** 24;
 
 /** A request to the engine, with its errors explained. */
 export type Ask = (what: (docker: Dockerode) => Promise<unknown>) => Promise<Json>;
@@ -95,6 +103,18 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
     },
     updateContainer: async (id, settings) => {
       await ask((docker) => docker.getContainer(id).update(settings));
+    },
+    containerChanges: async (id) => list(await ask((docker) => docker.getContainer(id).changes())),
+    exportContainer: async (id) => await ask((docker) => docker.getContainer(id).export()) as unknown as AsyncIterable<Uint8Array>,
+    isSocketIn: async (id, path) => {
+      const found = await unless(NOT_FOUND, ask(async (docker) => {
+        const answer = await docker.getContainer(id).infoArchive({ path }) as NodeJS.ReadableStream & { headers: Record<string, string | undefined> };
+        answer.resume();
+        return { stat: answer.headers['x-docker-container-path-stat'] ?? '' };
+      }));
+      if (found === null) return true;
+      const stat = JSON.parse(Buffer.from(text(at(found, 'stat')), 'base64').toString('utf8')) as Json;
+      return Math.floor(number(at(stat, 'mode')) / GO_SOCKET) % 2 === 1;
     },
     removeContainer: async (id) => {
       await unless(NOT_FOUND, ask((docker) => docker.getContainer(id).remove({ v: false })));

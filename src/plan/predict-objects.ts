@@ -50,7 +50,7 @@ function afterAction(facts: Facts, action: Action): Facts {
     case 'updateContainer': case 'createReplacement': return withContainer(facts, action.container, (container) =>
       ({ ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, action.edits)) }));
     case 'startReplacement': return withContainer(facts, action.container, restarted);
-    case 'retireContainer': case 'stopContainer': case 'swapContainers': return facts;
+    case 'saveLayer': case 'retireContainer': case 'stopContainer': case 'swapContainers': return facts;
     case 'setSwarmCertificates': return facts.swarm === undefined ? facts
       : { ...facts, swarm: mapObserved(facts.swarm, (swarm) => ({ ...swarm, nodeCertExpiry: action.nodeCertExpiry })) };
   }
