@@ -268,16 +268,20 @@ async function readJournal(stateDir: string, runId: string, reader: HostReader):
  */
 export async function pruneRuns(stateDir: string, keep: number, writer: HostWriter, reader: HostReader): Promise<string[]> {
   const surplus = (await listRuns(stateDir, reader)).filter(({ closed }) => closed).slice(keep).map(({ runId }) => runId);
+  const removed: string[] = [];
   for (const runId of surplus) {
     const directory = runDirectory(stateDir, runId);
     const backups = join(directory, 'backups');
-    await writer.remove(journalPath(directory));
     const [files] = await reader.observe([{ kind: 'list', path: directory, depth: 2 }]);
-    for (const path of files.status === 'present' ? files.value : []) if (path !== backups) await writer.remove(path);
+    // It may be all that is left of what a container wrote: only a person decides that it goes.
+    if (files.status !== 'present' || files.value.some((path) => path.endsWith('-layer.tar'))) continue;
+    await writer.remove(journalPath(directory));
+    for (const path of files.value) if (path !== backups && path !== journalPath(directory)) await writer.remove(path);
     await writer.removeDirectory(backups);
     await writer.removeDirectory(directory);
+    removed.push(runId);
   }
-  return surplus;
+  return removed;
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

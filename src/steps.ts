@@ -93,6 +93,7 @@ export function describeAction(action: Action): string {
   switch (action.kind) {
     case 'removeGroupMember': return `taking ${action.user} out of the group ${action.group}`;
     case 'updateContainer': return `changing the container ${action.name} while it runs`;
+    case 'saveLayer': return `saving what the container ${action.name} wrote outside of its volumes`;
     case 'createReplacement': return `creating the replacement of the container ${action.name}`;
     case 'retireContainer': return `the container ${action.name} starts no more by itself`;
     case 'stopContainer': return `stopping the container ${action.name}`;

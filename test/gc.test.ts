@@ -48,7 +48,7 @@ async function replacedAt(at: string, fields: { started?: boolean; closed?: bool
   const path = join(stateDir, 'runs', run.runId, 'backups', 'web-layer.tar');
   writeFileSync(path, 'tar');
   const acts: [object, object][] = [
-    [{ kind: 'saveLayer', ...about }, { file: 'backups/web-layer.tar' }], [{ kind: 'swapContainers', ...about }, { replacement: NEW }],
+    [{ kind: 'saveLayer', ...about }, { file: `runs/${run.runId}/backups/web-layer.tar` }], [{ kind: 'swapContainers', ...about }, { replacement: NEW }],
     ...(fields.started === false ? [] : [[{ kind: 'startReplacement', ...about, watchSeconds: 1 }, {}] as [object, object]]),
   ];
   for (const [action, before] of acts) await run.done(await run.intent({ kind: 'act', change: 'container:web', action, before } as Parameters<typeof run.intent>[0]));

@@ -6,6 +6,7 @@ import { parametersFor } from '../../src/container/parameters.ts';
 import { editService, serviceOfTask } from '../../src/container/service.ts';
 import { applySpecEdits } from '../../src/container/spec-edit.ts';
 import { maskedRunLines } from '../../src/container/to-run.ts';
+import { writtenOutside } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
@@ -126,20 +127,13 @@ function imageObstacle({ name }: ContainerFacts, spec: ContainerSpec, facts: Fac
   return null;
 }
 
-/** Written by the engine, or rewritten at every start. */
-const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
-
 /** What a container wrote outside of its mounts; a sentence where that is not known. */
 function writtenFiles({ name, evidence }: ContainerFacts, spec: ContainerSpec): readonly string[] | string {
   const changes = evidence?.changes;
   if (changes?.status !== 'present') {
     return `What ${name} wrote outside of its volumes is not known${changes?.status === 'unreadable' ? `: ${changes.reason}` : ''}, and a new container would not have it.`;
   }
-  const mounted = spec.mounts.map(({ target }) => target.replace(/\/$/, ''));
-  const isMount = (path: string): boolean => mounted.some((target) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`));
-  const written = changes.value.filter(({ path }) => !EPHEMERAL.test(path) && !isMount(path)).map(({ path }) => path);
-  // Of a directory that only holds what was written below it, the file is enough to name.
-  return written.filter((path) => !written.some((other) => other.startsWith(`${path}/`)));
+  return writtenOutside(changes.value, spec);
 }
 
 /** What a container wrote outside of its mounts is not in the one that takes its place. */

@@ -7,12 +7,13 @@ import { removeContainer, removeImage } from './actions/removal.ts';
 import { lockSwarm, setSwarmCertificates } from './actions/swarm.ts';
 import { describeAction } from '../steps.ts';
 import { updateService } from './actions/service.ts';
+import { saveLayer } from './actions/layer.ts';
 import type { Session } from './session.ts';
 
 /** How one kind of action is carried out and taken back. */
 export interface Executor<A extends Action> {
   /** What takes it back, to be journalled before it is done; no secrets. Throws HostError when what it changes is not as it was planned. */
-  before(action: A, session: Session): Promise<JsonObject>;
+  before(action: A, session: Session, runId: string): Promise<JsonObject>;
   /** `baseline` is what ran and answered before the run. */
   perform(action: A, before: JsonObject, session: Session, baseline: HealthBaseline): Promise<void>;
   /** Takes it back, wherever it was stopped: it looks before it acts, and does nothing where nothing was done. Throws what could not be done. */
@@ -24,14 +25,14 @@ export interface Executor<A extends Action> {
 }
 
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
-  removeGroupMember, updateContainer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, updateService, setSwarmCertificates,
+  removeGroupMember, updateContainer, saveLayer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, updateService, setSwarmCertificates,
   lockSwarm, removeContainer, removeImage,
 };
 
 /** One executor for all: the kind of an action decides which one gets it. */
 const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind];
 
-export const beforeAction = (action: Action, session: Session): Promise<JsonObject> => executorOf(action).before(action, session);
+export const beforeAction = (action: Action, session: Session, runId: string): Promise<JsonObject> => executorOf(action).before(action, session, runId);
 export const performAction = ({ action, before }: PerformedAction, session: Session, baseline: HealthBaseline): Promise<void> =>
   executorOf(action).perform(action, before, session, baseline);
 

@@ -48,8 +48,8 @@ interface Told {
 }
 
 const DAY_MS = 86_400_000;
-/** Of a saved layer, below the directory of its run. */
-const LAYER = /^backups\/[A-Za-z0-9][A-Za-z0-9_.-]*-layer\.tar$/;
+/** Of a saved layer, below the state directory. */
+const LAYER = /^runs\/[0-9A-Za-z-]+\/backups\/[A-Za-z0-9][A-Za-z0-9_.-]*-layer\.tar$/;
 
 /** What the journals tell of containers that were replaced and of layers that were saved. Journals that cannot be read tell nothing. */
 async function told({ stateDir, reader }: Session): Promise<Told> {
@@ -65,7 +65,7 @@ async function told({ stateDir, reader }: Session): Promise<Told> {
         replaced.set(id, { name, at, ran: acts.some((other) => other.action['kind'] === 'startReplacement' && other.action['container'] === id) });
       }
       if (action['kind'] === 'saveLayer' && LAYER.test(text(before['file']))) {
-        const path = join(stateDir, 'runs', runId, text(before['file']));
+        const path = join(stateDir, text(before['file']));
         const [stat] = await reader.observe([{ kind: 'stat', path }]);
         if (stat.status === 'present') layers.push({ runId, id, container: name, path, at });
       }

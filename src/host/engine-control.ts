@@ -31,6 +31,12 @@ export interface EngineControl {
   renameContainer(id: string, name: string): Promise<void>;
   /** POST /containers/ID/update. The engine ignores what it cannot do: look afterwards. */
   updateContainer(id: string, settings: JsonObject): Promise<void>;
+  /** GET /containers/ID/changes. */
+  containerChanges(id: string): Promise<readonly Json[]>;
+  /** Its file system without its mounts as one tar (GET /containers/ID/export), streamed. */
+  exportContainer(id: string): Promise<AsyncIterable<Uint8Array>>;
+  /** True for a socket, and for what is gone. */
+  isSocketIn(id: string, path: string): Promise<boolean>;
   /** Removes a container that does not run; its volumes stay. Fine when it is gone. */
   removeContainer(id: string): Promise<void>;
   /** GET /services/ID; null when there is none. */
@@ -56,6 +62,8 @@ const NOT_MODIFIED = 304;
 const DEFAULT_STOP_SECONDS = 10;
 const STOP_MARGIN_MS = 15_000;
 const POLL_MS = 250;
+/** ModeSocket of Go's io/fs. */
+const GO_SOCKET = 2 ** 24;
 
 /** A request to the engine, with its errors explained. */
 export type Ask = (what: (docker: Dockerode) => Promise<unknown>) => Promise<Json>;
@@ -134,6 +142,18 @@ export function createEngineControl(ask: Ask, statusOf: (error: unknown) => numb
     },
     updateContainer: async (id, settings) => {
       await ask((docker) => docker.getContainer(id).update(settings));
+    },
+    containerChanges: async (id) => list(await ask((docker) => docker.getContainer(id).changes())),
+    exportContainer: async (id) => await ask((docker) => docker.getContainer(id).export()) as unknown as AsyncIterable<Uint8Array>,
+    isSocketIn: async (id, path) => {
+      const found = await unless(NOT_FOUND, ask(async (docker) => {
+        const answer = await docker.getContainer(id).infoArchive({ path }) as NodeJS.ReadableStream & { headers: Record<string, string | undefined> };
+        answer.resume();
+        return { stat: answer.headers['x-docker-container-path-stat'] ?? '' };
+      }));
+      if (found === null) return true;
+      const stat = JSON.parse(Buffer.from(text(at(found, 'stat')), 'base64').toString('utf8')) as Json;
+      return Math.floor(number(at(stat, 'mode')) / GO_SOCKET) % 2 === 1;
     },
     removeContainer: async (id) => {
       await unless(NOT_FOUND, ask((docker) => docker.getContainer(id).remove({ v: false })));

@@ -36,6 +36,7 @@ export function createLocalWriter(): HostWriter {
     refusal: explained('look at', refusal),
     metadataRefusal: explained('look at', metadataRefusal),
     replace: explained('replace', replace),
+    create: explained('write', create),
     remove: explained('remove', remove),
     removeLeftovers: explained('clean up after', removeLeftovers),
     makeDirectory: explained('make the directory', makeDirectory),
@@ -169,6 +170,24 @@ async function replace(path: string, content: Buffer, metadata: Metadata): Promi
     await rename(temporary, target.path);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(dirname(target.path));
+}
+
+async function create(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const target = await resolveTrusted(path, { followLast: false });
+  if (target.missing.length > 1) throw new HostError(`cannot write ${path}: the directory ${dirname(target.path)} does not exist. Create it first`);
+  const handle = await open(target.path, constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY, 0o600);
+  try {
+    try {
+      for await (const chunk of content) await handle.writeFile(chunk);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await unlink(target.path).catch(() => undefined);
     throw error;
   }
   await syncDirectory(dirname(target.path));

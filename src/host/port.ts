@@ -89,6 +89,8 @@ export interface HostWriter {
   metadataRefusal(path: string): Promise<string | null>;
   /** Writes a new file beside the target and renames it in; keeps ACL, xattrs and SELinux label of an existing one. Follows symbolic links to their end. */
   replace(path: string, content: Buffer, metadata: { readonly mode: number; readonly uid: number; readonly gid: number }): Promise<void>;
+  /** Writes a new file of ours (0600), as its bytes come; one that is there is an error, and nothing is left of one that could not be written wholly. */
+  create(path: string, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Removes a file, symbolic links followed as by `replace`; fine when it is gone. */
   remove(path: string): Promise<void>;
   /** Removes what a killed `replace` of this path left beside it; returns the paths. */

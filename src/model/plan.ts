@@ -160,6 +160,8 @@ export type Action =
   | { readonly kind: 'removeGroupMember'; readonly group: string; readonly user: string }
   /** Changes a container while it runs. `name` is that which it has. */
   | { readonly kind: 'updateContainer'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[] }
+  /** Saves what a container wrote outside of its mounts among the backups of the run, as NAME-layer.tar. */
+  | { readonly kind: 'saveLayer'; readonly container: string; readonly name: string }
   /** Creates, beside a container, the one that is to take its place. `follows`: those that it depends on, whose replacements have their names by then. */
   | {
     readonly kind: 'createReplacement'; readonly container: string; readonly name: string; readonly edits: readonly SpecEdit[];

@@ -4,6 +4,7 @@ import { areLive } from '../container/live.ts';
 import { parametersFor } from '../container/parameters.ts';
 import { applySpecEdits } from '../container/spec-edit.ts';
 import { optionChanges } from '../container/to-run.ts';
+import { writtenOutside } from '../container/written.ts';
 import type { Action, ContainerFacts, ContainerSpec, Facts, Json, Policy, SpecEdit } from '../model.ts';
 import { valueOf } from '../model.ts';
 import type { Described, EditOf } from './planned.ts';
@@ -36,6 +37,10 @@ function daemonGains({ spec, edits }: Part, facts: Facts): readonly SpecEdit[] {
   ];
 }
 
+/** The policy accepts that a new container does not have what the old one wrote outside of its mounts: then that is saved. */
+const savesLayer = ({ container, spec }: Part, policy: Policy): boolean => parametersFor(container.name, policy).writableLayer === 'save'
+  && container.evidence?.changes.status === 'present' && writtenOutside(container.evidence.changes.value, spec).length > 0;
+
 /**
  * The steps that put new containers in the place of old ones, each after those that it depends on. Nothing is stopped before the first
  * new one exists; those that depend on it can only be created once it has the name and runs.
@@ -49,6 +54,7 @@ function replaceActions(parts: readonly Part[], policy: Policy): Action[] {
   ];
   const [first, ...dependants] = parts;
   return first === undefined ? [] : [
+    ...parts.filter((part) => savesLayer(part, policy)).map((part): Action => ({ kind: 'saveLayer', ...about(part) })),
     create(first, []),
     ...parts.map((part): Action => ({ kind: 'retireContainer', ...about(part) })),
     ...[...parts].reverse().filter(({ container }) => isRunning(container)).map((part): Action => ({ kind: 'stopContainer', ...about(part) })),
@@ -95,13 +101,14 @@ export function containerChange(wishes: readonly EditOf<'changeContainer'>[], fa
   const [first] = parts;
   if (first === undefined || (live.length === 0 && !anew.some(changed))) return null;
   const { id, name } = first.container;
+  const saved = anew.filter((part) => savesLayer(part, policy)).map((part) => `${part.container.name}-layer.tar`);
   const others = anew.slice(1).map((part) => part.container.name);
   return {
     id: `container:${name}`,
     kind: 'container',
     target: { kind: 'container', name, id },
     title: anew.length === 0 ? 'Changed while it runs'
-      : `Created anew, the old one kept beside it${others.length === 0 ? '' : `, and with it what depends on it: ${others.join(', ')}`}`,
+      : `Created anew, the old one kept beside it${others.length === 0 ? '' : `, and with it what depends on it: ${others.join(', ')}`}${saved.length === 0 ? '' : `; what it wrote is not carried over, but saved among the backups of the run: ${saved.join(', ')}`}`,
     actions: [
       ...live.map(({ container, edits }): Action => ({ kind: 'updateContainer', container: container.id, name: container.name, edits })),
       ...replaceActions(anew, policy),

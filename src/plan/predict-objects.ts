@@ -56,7 +56,7 @@ function afterAction(facts: Facts, action: Action): Facts {
       containers: mapObserved(facts.containers, (containers) => containers.map((container) => serviceOfTask(container, facts)?.id !== action.service ? container
         : restarted({ ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, action.edits)) }))),
     };
-    case 'retireContainer': case 'stopContainer': case 'swapContainers': return facts;
+    case 'saveLayer': case 'retireContainer': case 'stopContainer': case 'swapContainers': return facts;
     case 'lockSwarm': return facts.swarm === undefined ? facts : { ...facts, swarm: mapObserved(facts.swarm, (swarm) => ({ ...swarm, autoLock: true })) };
     case 'removeContainer': return { ...facts, containers: mapObserved(facts.containers, (containers) => containers.filter(({ id }) => id !== action.container)) };
     case 'removeImage': return { ...facts, images: mapObserved(facts.images, (images) => images.filter(({ id }) => id !== action.image)) };

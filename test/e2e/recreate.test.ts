@@ -69,4 +69,27 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a container that is crea
     expect(await recover('--undo', '--yes')).toMatchObject({ code: 0 });
     expect(await state()).toEqual([OLD]);
   });
+
+  test('what it wrote outside of its volumes is saved, and comes back with it; gc removes the old one once that is wanted', async () => {
+    await host.exec(['docker', 'exec', 'web', 'sh', '-c', 'echo kept > /precious && mkdir -p /opt/deep && echo more > /opt/deep/file'], { check: true });
+    expect((await harden(host, APPLY)).stdout + (await harden(host, APPLY)).stderr).not.toContain('layer.tar');
+    const saving = [...APPLY, '--set', 'container.writableLayer=save'];
+    const applied = await harden(host, saving);
+    expect(applied).toMatchObject({ code: 0, stdout: expect.stringContaining('web-layer.tar') as string });
+    const saved = (await host.exec(`f=$(echo ${STATE}/runs/*/backups/web-layer.tar) && stat -c %a $f && tar -tf $f && tar -xOf $f precious opt/deep/file`, { check: true })).stdout.split('\n');
+    expect(saved).toEqual(expect.arrayContaining(['600', 'precious', 'opt/deep/file', 'kept', 'more']));
+    expect(saved.filter((name) => name.startsWith('bin/'))).toEqual([]);
+    expect(await harden(host, ['gc', '--older-than', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Declined') as string });
+    expect(await harden(host, ['rollback', '--yes'])).toMatchObject({ code: 0 });
+    expect(await state()).toEqual([OLD]);
+    expect((await host.exec(['docker', 'exec', 'web', 'cat', '/precious'], { check: true })).stdout).toBe('kept\n');
+    expect((await host.exec(`ls ${STATE}/runs/*/backups/*-layer.tar`)).code).not.toBe(0);
+
+    expect(await harden(host, saving)).toMatchObject({ code: 0 });
+    expect(await harden(host, ['gc', '--yes'])).toMatchObject({ code: 0, stdout: expect.stringContaining('less than 7 days') as string });
+    expect((await state()).length).toBe(2);
+    expect(await harden(host, ['gc', '--older-than', '0', '--yes'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Removed: 1 container') as string });
+    expect(await state()).toEqual([NEW]);
+    expect(await harden(host, ['rollback', '--yes'])).toMatchObject({ code: 2, stderr: expect.stringContaining('was removed since') as string });
+  });
 });
