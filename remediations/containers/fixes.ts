@@ -1,5 +1,6 @@
 import { isWildcard } from '../../checks/containers/bind-interface.ts';
 import { bytesOf, nanosecondsOf } from '../../src/container/parameters.ts';
+import { writtenPaths } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { parseUlimit } from '../../src/daemon/ulimits.ts';
 import type { Facts, Healthcheck, Json, MountSpec, ParameterUse, SettablePath, SpecEdit } from '../../src/model.ts';
@@ -112,8 +113,6 @@ const tmpfsMount = (text: string): MountSpec => {
   return { kind: 'tmpfs', via: 'tmpfs', source: '', target, readOnly: false, options: options.join(':') || usual, details: null, volume: null };
 };
 
-/** Written by the engine, or no part of the root file system. */
-const isEngines = (path: string): boolean => /^\/(?:dev|proc|sys|\.dockerenv)(?:\/|$)/u.test(path);
 const isBelow = (path: string, targets: readonly string[]): boolean => targets.some((target) => path === target || path.startsWith(`${target.replace(/\/$/u, '')}/`));
 /** Directories that no tmpfs should hide. */
 const PROGRAMS = ['/', '/etc', '/usr', '/bin', '/lib', '/sbin'];
@@ -122,8 +121,7 @@ export function readonlyRootfs(context: FixContext<null>): Fixing {
   const { chosen, container, spec } = context;
   const changes = valueOf(container.evidence?.changes ?? { status: 'absent' });
   const mounted = spec.mounts.map(({ target }) => target);
-  const written = (changes ?? []).map(({ path }) => path)
-    .filter((path) => !isEngines(path) && !isBelow(path, mounted) && !changes?.some((other) => other.path.startsWith(`${path}/`)));
+  const written = writtenPaths(spec, changes ?? []);
   if (chosen.tmpfs === undefined) {
     const parents = written.map((path) => path.slice(0, Math.max(1, path.lastIndexOf('/')))).filter((path) => !PROGRAMS.includes(path));
     const directories = [...new Set(['/tmp', '/run', ...parents])].filter((path, _, all) => !isBelow(path, mounted) && !isBelow(path, all.filter((other) => other !== path))).slice(0, 8);

@@ -234,7 +234,8 @@ export function parseNetwork(raw: JsonObject, id: string, apiVersion: string): C
     dnsOptions: texts(host['DnsOptions']),
     dnsSearch: texts(host['DnsSearch']),
     extraHosts: texts(host['ExtraHosts']),
-    links: texts(host['Links']),
+    // The engine answers with another order each time.
+    links: texts(host['Links']).sort(),
     macAddress: textOrNull(config['MacAddress']),
     sysctls: textRecord(host['Sysctls']),
   };

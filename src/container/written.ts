@@ -1,15 +1,25 @@
-import type { ContainerEvidence, ContainerSpec, Observed } from '../model.ts';
+import type { ContainerSpec } from '../model.ts';
 
-/** Written by the engine, or rewritten at every start. */
-const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/cache|var\/log|dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|var|root)$/u;
+/** What the engine puts into every container, and directories that change with what is in them. */
+const OF_THE_ENGINE = /^\/(?:dev|proc|sys)(?:\/|$)|^\/(?:etc|etc\/(?:hosts|hostname|resolv\.conf|mtab)|\.dockerenv|sbin|sbin\/docker-init|var|root)$/u;
 
-type Changes = ContainerEvidence['changes'] extends Observed<infer T> ? T : never;
-
-/** What a container wrote outside of its mounts, and a new one would miss. */
-export function writtenOutside(changes: Changes, spec: ContainerSpec): readonly string[] {
-  const mounted = spec.mounts.map(({ target }) => target.replace(/\/$/, ''));
-  const isMount = (path: string): boolean => mounted.some((target) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`));
-  const written = changes.filter(({ path }) => !EPHEMERAL.test(path) && !isMount(path)).map(({ path }) => path);
-  // Of a directory that only holds what was written below it, the file is enough to name.
-  return written.filter((path) => !written.some((other) => other.startsWith(`${path}/`)));
+/**
+ * Paths that a container wrote outside of its mounts, from its writable layer. A directory stands there only where nothing below it was
+ * written; places of mounts and the working directory, which the engine makes, do not.
+ */
+export function writtenPaths({ mounts, workingDir }: ContainerSpec, changes: readonly { readonly path: string }[]): readonly string[] {
+  const made = [...mounts.map(({ target }) => target), workingDir ?? '/'].map((path) => path.replace(/\/+$/, ''));
+  const mounted = mounts.map(({ target }) => target.replace(/\/+$/, ''));
+  const isMade = (path: string): boolean =>
+    mounted.some((target) => path.startsWith(`${target}/`)) || made.some((target) => path === target || target.startsWith(`${path}/`));
+  const paths = changes.map(({ path }) => path);
+  const above = new Set(paths.map((path) => path.slice(0, path.lastIndexOf('/'))));
+  return paths.filter((path) => !above.has(path) && !OF_THE_ENGINE.test(path) && !isMade(path));
 }
+
+/** Nobody keeps there what has to stay. */
+const EPHEMERAL = /^\/(?:tmp|run|var\/run|var\/cache|var\/log)(?:\/|$)/u;
+
+/** What of it a container that takes its place would miss. */
+export const writtenOutside = (changes: readonly { readonly path: string }[], spec: ContainerSpec): readonly string[] =>
+  writtenPaths(spec, changes).filter((path) => !EPHEMERAL.test(path));

@@ -47,9 +47,21 @@ async function replacementOf({ container, name }: About, { engine }: Session): P
 
 const fieldsOf = (spec: ContainerSpec, edits: readonly SpecEdit[]): JsonObject => Object.fromEntries(edits.map(({ path }) => [path, fieldAt(spec, path)]));
 
+/** Whether a field is what an edit makes of it. Of a list only what the edit is about counts: the engine has an order, and names for volumes, of its own. */
+function isMade(edit: SpecEdit, wanted: ContainerSpec, now: ContainerSpec): boolean {
+  const value = fieldAt(now, edit.path);
+  const has = (item: Json): boolean => (value as readonly Json[]).some((other) => isDeepStrictEqual(other, item));
+  switch (edit.op) {
+    case 'set': return isDeepStrictEqual(fieldAt(wanted, edit.path), value);
+    case 'add': return has(edit.value);
+    case 'remove': return !has(edit.value);
+    case 'replace': return has(edit.by) && !has(edit.value);
+  }
+}
+
 /** The engine answers 200 to what it cannot do. */
 function requireFields(name: string, wanted: ContainerSpec, now: ContainerSpec, edits: readonly SpecEdit[]): void {
-  const missing = edits.map(({ path }) => path).filter((path) => !isDeepStrictEqual(fieldAt(wanted, path), fieldAt(now, path)));
+  const missing = edits.filter((edit) => !isMade(edit, wanted, now)).map(({ path }) => path);
   if (missing.length > 0) throw new HostError(`The engine took the change of ${name}, and did not make it: ${[...new Set(missing)].join(', ')}.`);
 }
 
@@ -70,11 +82,16 @@ export const updateContainer: Executor<Of<'updateContainer'>> = {
     const now = specOf(await original(action, session), apiVersion);
     const back = action.edits.filter(({ path }) => !isDeepStrictEqual(fieldAt(now, path), object(fields)[path] ?? null))
       .map(({ path }): SpecEdit => ({ op: 'set', path: path as Extract<SpecEdit, { op: 'set' }>['path'], value: object(fields)[path] ?? null }));
-    if (back.length > 0) await engine.updateContainer(action.container, updateBody(applySpecEdits(now, back), back, await engine.memoryBytes()));
+    if (back.length === 0) return;
+    const body = updateBody(applySpecEdits(now, back), back, await engine.memoryBytes());
+    // With cgroups v1, runc up to 1.1 does not raise the limit of memory in the request that lifts the one of memory and swap.
+    if (body['MemorySwap'] === -1) await engine.updateContainer(action.container, { Memory: number(body['Memory']), MemorySwap: 2 * number(body['Memory']) });
+    await engine.updateContainer(action.container, body);
   },
   async touched(action, { fields }, session) {
     const raw = await session.engine.inspectContainer(action.container);
     if (raw === null) return `The container ${action.name} was removed since`;
+    if (nameOf(raw) !== action.name) return `The container ${action.name} was replaced or renamed since`;
     const now = specOf(raw, await session.engine.apiVersion());
     const planned = applySpecEdits(now, action.edits);
     const other = action.edits.filter(({ path }) => ![fieldAt(planned, path), object(fields)[path] ?? null].some((value) => isDeepStrictEqual(value, fieldAt(now, path))));
@@ -168,7 +185,7 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     const id = await engine.createContainer(toCreateOptions({ ...wanted, name: replacementName(container) }, apiVersion));
     const made = await engine.inspectContainer(id);
     if (made === null) throw new HostError(`The replacement of ${name} vanished.`);
-    requireFields(name, wanted, exactSpec(specOf(made, apiVersion), surroundings), edits);
+    requireFields(name, exactSpec(wanted, surroundings), exactSpec(specOf(made, apiVersion), surroundings), edits);
     requireSame(name, raw, made, edits, action.follows.length > 0 ? ['HostConfig.Links'] : [], apiVersion);
   },
   async undo(action, _before, { engine }) {
@@ -273,7 +290,7 @@ function trouble(raw: JsonObject, startedAt: string): string | null | undefined 
   }
   if (text(at(state, 'StartedAt')) !== startedAt || number(raw['RestartCount']) > 0) return 'it restarted by itself';
   const health = text(at(state, 'Health', 'Status'));
-  if (health === 'unhealthy') return `its health check fails: ${text(at(list(at(state, 'Health', 'Log')).at(-1), 'ExitCode')) || 'see docker inspect'}`;
+  if (health === 'unhealthy') return `its health check fails with exit code ${number(at(list(at(state, 'Health', 'Log')).at(-1), 'ExitCode'))}`;
   return health === 'starting' ? undefined : null;
 }
 
