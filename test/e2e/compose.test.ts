@@ -52,7 +52,7 @@ const PROBE = `
 import { collect } from '/opt/harden/dist/src/collect.js';
 import { composeEdit } from '/opt/harden/dist/src/compose/container.js';
 const [name, edits] = JSON.parse(process.argv[2]);
-const facts = await collect({});
+const facts = await collect({ evidence: true });
 const container = facts.containers.value.find((one) => one.name === name);
 const { files, tool, up, ambiguous, refused } = composeEdit(facts, container, edits);
 console.log(JSON.stringify({ files, tool, up, ambiguous, refused }));
