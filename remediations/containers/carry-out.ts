@@ -107,9 +107,10 @@ function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeO
       `this in the files:\n${lines}\nthen, ${reUp(owner)}`);
   }
   if (edit.files.length === 0) return guard(`The files of its compose project say so already, and ${container.name} is otherwise.`, `see whether this helps, ${reUp(owner)}`);
+  // Compose says of every container that its output is attached; of those that read a terminal somebody may be at it.
   for (const member of edit.containers) {
     const spec = valueOf(member.spec);
-    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : attachedObstacle(member, spec, policy) ?? writableLayerObstacle(member, spec, null);
+    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : (spec.openStdin ? attachedObstacle(member, spec, policy) : null) ?? writableLayerObstacle(member, spec, null);
     if (obstacle !== null) return obstacle;
   }
   const anew = `Compose makes the service ${owner.service} of ${owner.project} anew (${listNames(edit.containers.map(({ name }) => name))}).`;
