@@ -2,7 +2,7 @@ import { directoriesAbove } from '../collect/paths.ts';
 import type { ComposeFacts, ContainerFacts, Facts, FileStat, Owner, SpecEdit } from '../model.ts';
 import { statOf, valueOf } from '../model.ts';
 import { upArguments } from './call.ts';
-import type { ComposeTool } from './call.ts';
+import type { ComposeTool, UpService } from './call.ts';
 import { ComposeError } from './document.ts';
 import { editServices } from './edit.ts';
 import type { ServiceEdit } from './edit.ts';
@@ -30,12 +30,14 @@ export type ProjectEdit = Left | {
   readonly project: ComposeFacts;
   readonly files: Extract<ServiceEdit, { files: unknown }>['files'];
   readonly services: readonly RenewedService[];
+  /** Those that stay as they are. */
+  readonly others: readonly UpService[];
   readonly tool: ComposeTool;
 };
 
-/** What an edit of a container means for the files of its project, and what brings it into force, once more after an undo. */
+/** What an edit of a container means for the files of its project, and the calls that bring it into force, once more after an undo. */
 export type ComposeEdit = Left | (Pick<Extract<ServiceEdit, { files: unknown }>, 'files'> & {
-  readonly tool: ComposeTool; readonly up: readonly string[]; readonly containers: readonly ContainerFacts[];
+  readonly tool: ComposeTool; readonly up: readonly (readonly string[])[]; readonly containers: readonly ContainerFacts[];
 });
 
 /**
@@ -61,7 +63,7 @@ export function projectEdit(facts: Facts, wishes: readonly { readonly container:
   const damaged = known.find(({ text }) => text.includes('\ufffd'));
   if (damaged !== undefined) return { refused: `${damaged.path} is not UTF-8 text` };
   const edited = editTexts(project, known, services);
-  return 'files' in edited ? { project, files: edited.files, services, tool: project.rehearsal.value.tool } : edited;
+  return 'files' in edited ? { project, files: edited.files, services, others: othersOf(facts, project.project, services), tool: project.rehearsal.value.tool } : edited;
 }
 
 /** The files of a project with the edits of its services; `known` are their texts, and those of files that `extends` names. */
@@ -80,7 +82,19 @@ export function composeEdit(facts: Facts, container: ContainerFacts, edits: read
   const [service] = edit.services;
   if (service === undefined) return { refused: 'it is not managed by Docker Compose' };
   const { name, containers, start } = service;
-  return { files: edit.files, tool: edit.tool, containers, up: upArguments(edit.tool, facts.engine.endpoint, edit.project, [{ name, containers: containers.length }], { start }) };
+  const these = [{ name, containers: containers.length }];
+  const call = (step: 'make' | 'start', of: readonly UpService[]): readonly string[] => upArguments(edit.tool, facts.engine.endpoint, edit.project, of, { step });
+  return { files: edit.files, tool: edit.tool, containers, up: [call('make', [...these, ...edit.others]), ...(start ? [call('start', these)] : [])] };
+}
+
+/** The containers of a project that `up` is about. */
+export const projectMembers = (facts: Pick<Facts, 'containers'>, project: string): readonly { readonly name: string; readonly service: string }[] =>
+  (valueOf(facts.containers) ?? []).flatMap(({ name, owner }) => (owner.kind === 'compose' && owner.oneOff !== true && owner.project === project ? [{ name, service: owner.service }] : []));
+
+function othersOf(facts: Facts, project: string, renewed: readonly { readonly name: string }[]): readonly UpService[] {
+  const names = projectMembers(facts, project).map(({ service }) => service);
+  return [...new Set(names)].filter((name) => !renewed.some((service) => service.name === name)).sort()
+    .map((name) => ({ name, containers: names.filter((one) => one === name).length }));
 }
 
 function parsed<T>(read: () => T): T | { readonly refused: string } {
@@ -100,14 +114,15 @@ function unready(facts: Facts, project: ComposeFacts, members: readonly Containe
   const { rehearsal, project: name } = project;
   if (rehearsal.status === 'unreadable') return `what \`up\` would do to its compose project ${name} is not known: ${rehearsal.reason}`;
   if (rehearsal.status === 'absent') return `Docker Compose is not installed here, and ${name} is a project of it`;
-  const stale = members.find((member) => !rehearsal.value.unchanged.includes(member.name));
+  // What a service depends on is looked at by `up` as well.
+  const stale = [...members, ...projectMembers(facts, name)].find((member) => !rehearsal.value.unchanged.includes(member.name));
   if (stale !== undefined) {
     return `with the files of ${name} as they are, \`up\` would already make another container of ${stale.name}: an edit, a variable or an image that somebody else changed is not in force yet. Run \`up\` for it, or take that back, first`;
   }
   const states = new Set(members.map(({ runtime }) => valueOf(runtime)?.state));
   const [state] = states;
   if (states.size > 1 || state === undefined || !['running', 'exited', 'created'].includes(state)) return `the containers of the service are ${[...states].map((one) => one ?? 'in a state that is not known').join(' and ')}`;
-  return distrustedReads(facts, project) ?? dependants(facts, members);
+  return distrustedReads(facts, project) ?? dependants(facts, members) ?? restartedWith(facts, members);
 }
 
 /** What Compose reads besides its files: variables decide what they say. */
@@ -118,6 +133,17 @@ function distrustedReads(facts: Facts, { reads, texts, files }: ComposeFacts): s
       const why = stat === undefined ? null : writerDoubt(stat, facts.host.euid);
       if (why !== null) return `${one} ${why}`;
     }
+  }
+  return null;
+}
+
+/** `depends_on` with `restart: true`: Compose makes such a service anew as well, and would leave it stopped. */
+function restartedWith(facts: Facts, members: readonly ContainerFacts[]): string | null {
+  for (const { name, owner, spec } of valueOf(facts.containers) ?? []) {
+    const dependencies = (valueOf(spec)?.labels['com.docker.compose.depends_on'] ?? '').split(',').map((one) => one.split(':'));
+    const restarted = members.some(({ owner: of }) => owner.kind === 'compose' && of.kind === 'compose' && of.project === owner.project
+      && dependencies.some(([service, , restart]) => service === of.service && restart === 'true'));
+    if (restarted) return `the container ${name} is made anew with it (depends_on with restart: true)`;
   }
   return null;
 }

@@ -204,6 +204,8 @@ export interface ComposeProjectChange {
     readonly start: boolean;
     readonly containers: readonly { readonly id: string; readonly name: string }[];
   }[];
+  /** Services that stay as they are, each with the number of its containers. */
+  readonly others: readonly { readonly name: string; readonly containers: number }[];
   /** The files that change, with their digests (sha256, hex): what they say may be secret. */
   readonly edited: readonly { readonly path: string; readonly before: string; readonly after: string }[];
   readonly watchSeconds: number;

@@ -26,7 +26,7 @@ const plainly = (content: string): Parameters<typeof diffOf>[2] => ({ content, b
 export function composeChange(wishes: readonly EditOf<'changeComposeService'>[], facts: Facts, policy: Policy): Described | null {
   const edit = projectEdit(facts, byService(wishes, valueOf(facts.containers) ?? []));
   if (!('files' in edit)) return null;
-  const { project: { project, workingDir, files, environmentFiles, texts }, tool, services } = edit;
+  const { project: { project, workingDir, files, environmentFiles, texts }, tool, services, others } = edit;
   const [first] = edit.files;
   if (first === undefined) return null;
   const members = services.flatMap(({ containers }) => containers);
@@ -38,7 +38,7 @@ export function composeChange(wishes: readonly EditOf<'changeComposeService'>[],
     title: `Compose project ${project}: ${listNames(services.map(({ name }) => name))} made anew by "up"`,
     actions: [{
       kind: 'changeComposeProject', project: { project, workingDir, files, environmentFiles }, related: Object.keys(texts).filter((path) => !files.includes(path)).sort(),
-      tool, endpoint: facts.engine.endpoint, services: services.map(renewed),
+      tool, endpoint: facts.engine.endpoint, services: services.map(renewed), others,
       edited: edit.files.map(({ path, before, after }) => ({ path, before: sha256(before), after: sha256(after) })),
       watchSeconds: Math.max(...members.map(({ name }) => parametersFor(name, policy).watchSeconds ?? WATCH_SECONDS)),
     }],

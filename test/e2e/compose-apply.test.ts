@@ -84,9 +84,17 @@ describe.skipIf(skipReason('systemd') !== null)(titled('services of Docker Compo
     const before = await ids();
     const done = await apply([0]);
     expect(states(done)).toEqual({ 'compose:shop': 'applied' });
-    const log = (indent: string): string => `${indent}logging:\n${indent}  driver: json-file\n${indent}  options:\n${indent}    max-size: 10m\n${indent}    max-file: "3"\n`;
-    void log;
-    console.error(await file('compose.yaml'), await file('compose.override.yaml'));
+    const readOnly = '    read_only: true\n';
+    const tmpfs = '    tmpfs:\n      - /run:rw,nosuid,nodev,noexec,size=16m,mode=755\n      - /tmp:rw,nosuid,nodev,noexec,size=64m,mode=1777\n';
+    const memory = '    mem_limit: 64m\n    memswap_limit: 128m\n';
+    const pids = '    pids_limit: 2048\n';
+    const log = '    logging:\n      driver: json-file\n      options:\n        max-size: 10m\n        max-file: "3"\n';
+    const odd = `    mem_limit: \${ODD_MEMORY:-0}\n`;
+    expect(await texts()).toEqual([
+      BASE.replace('    # comments at the end stay\n', `${memory}${readOnly}${pids}${log}    # comments at the end stay\n`)
+        .replace('    logging: *log\n', `    logging: *log\n${memory}${readOnly}${tmpfs}${pids}`).replace(odd, () => `${odd}${readOnly}${tmpfs}${pids}${log}`),
+      OVERRIDE.replace('tmpfs: /run', 'tmpfs: [/run, "/tmp:rw,nosuid,nodev,noexec,size=64m,mode=1777"]'),
+    ]);
     const after = await ids();
     expect(Object.keys(after).sort()).toEqual(running);
     expect(Object.keys(after).filter((name) => after[name] === before[name])).toEqual([]);
@@ -131,7 +139,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('services of Docker Compo
   });
 
   test('a service that is not well with it is as before, and the report says why', async () => {
-    await host.writeFile('/root/sick.yaml', 'parameters:\n  containers:\n    "shop-web-*": { healthcheck: { test: "exit 3", interval: 1s, timeout: 1s, retries: 1 }, watchSeconds: 1 }\n');
+    await host.writeFile('/root/sick.yaml', 'parameters:\n  containers:\n    "shop-web-*": { healthcheck: { test: "exit 3", interval: 1s, timeout: 1s, retries: 1, startPeriod: 1s }, watchSeconds: 1 }\n');
     const { changes } = await hardenJson<OutcomesDocument>(host, ['apply', '--yes', '--policy', '/root/sick.yaml', '--max-impact', 'recreate', '--max-risk', 'behaviour', '-c', 'container.healthcheck'], [3]);
     expect(changes).toEqual([{ id: 'compose:shop', state: 'reverted', reason: expect.stringContaining('its health check fails') as string }]);
     expect(await texts()).toEqual([BASE, OVERRIDE]);

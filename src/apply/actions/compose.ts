@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { at, flag, list, object, text } from '../../collect/json.ts';
 import { upArguments } from '../../compose/call.ts';
-import { editTexts, projectEdit } from '../../compose/container.ts';
+import { editTexts, projectEdit, projectMembers } from '../../compose/container.ts';
 import { decodeCompose } from '../../compose/document.ts';
 import { listNames } from '../../daemon/containers.ts';
 import type { FileSnapshot } from '../../host/port.ts';
@@ -42,15 +42,16 @@ async function textsAfter(action: ComposeProjectChange, { writer }: Session): Pr
   });
 }
 
-/** Brings into force what the files say, for these services alone: those that run go on running, those that do not stay stopped. */
-async function up({ tool, endpoint, project, services }: ComposeProjectChange, { writer }: Session): Promise<void> {
-  for (const start of [true, false]) {
-    const these = services.filter((service) => service.start === start).map(({ name, containers }) => ({ name, containers: containers.length }));
+/** Brings into force what the files say, for these services alone: those that ran go on running, those that did not stay stopped. */
+async function up({ tool, endpoint, project, services, others }: ComposeProjectChange, { writer }: Session): Promise<void> {
+  const counted = (some: ComposeProjectChange['services']) => some.map(({ name, containers }) => ({ name, containers: containers.length }));
+  for (const [step, these] of [['make', counted(services)], ['start', counted(services.filter(({ start }) => start))]] as const) {
     if (these.length === 0) continue;
-    const { code, stderr, stdout } = await writer.run(tool, upArguments(tool, endpoint, project, these, { start }), { timeoutMs: UP_TIMEOUT_MS });
+    const all = step === 'make' ? [...these, ...others] : these;
+    const { code, stderr, stdout } = await writer.run(tool, upArguments(tool, endpoint, project, all, { step }), { timeoutMs: UP_TIMEOUT_MS });
     if (code !== 0) {
       const words = (stderr.trim() === '' ? stdout : stderr).trim().split('\n').map((line) => line.trim()).slice(-3).join('; ');
-      throw new HostError(`Compose could not make ${listNames(these.map(({ name }) => name))} of ${project.project} anew: ${maskSecretsInText(words).slice(0, 500)}`);
+      throw new HostError(`Compose could not ${step} ${listNames(these.map(({ name }) => name))} of ${project.project}${step === 'make' ? ' anew' : ''}: ${maskSecretsInText(words).slice(0, 500)}`);
     }
   }
 }
@@ -80,7 +81,8 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
     const edit = projectEdit(facts, wishes);
     if ('refused' in edit) throw new HostError(`The compose project ${action.project.project} is not as it was planned: ${edit.refused}.`);
     const same = 'services' in edit && edit.services.every(({ start, containers: members }, index) => start === action.services[index]?.start
-      && members.map(({ id }) => id).sort().join() === action.services[index].containers.map(({ id }) => id).sort().join());
+      && members.map(({ id }) => id).sort().join() === action.services[index].containers.map(({ id }) => id).sort().join())
+      && JSON.stringify(edit.others) === JSON.stringify(action.others);
     if (!same) throw new HostError(`The containers of the compose project ${action.project.project} are not those that were planned. Plan again.`);
     const files: JsonObject[] = [];
     for (const { path, snapshot } of await textsAfter(action, session)) {
@@ -129,11 +131,12 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
     for (const { path, before, after } of action.edited) {
       if (![before, after].includes(digest((await session.writer.snapshot(path))?.content ?? null) ?? '')) return `The compose file ${path} was changed since`;
     }
-    const rehearsal = valueOf((await session.collect()).compose)?.find((one) => one.project === project)?.rehearsal;
+    const facts = await session.collect();
+    const rehearsal = valueOf(facts.compose)?.find((one) => one.project === project)?.rehearsal;
     if (rehearsal?.status !== 'present') return `What "up" would do to the compose project ${project} is not known${rehearsal?.status === 'unreadable' ? `: ${rehearsal.reason}` : ''}`;
     // Those that the run did not come to are not what the files say.
-    const renewed = (await inspected(action, session)).filter(({ id, raw }) => raw !== null && text(raw['Id']) !== id);
-    const stale = renewed.filter(({ name }) => !rehearsal.value.unchanged.includes(name));
+    const untouched = (await inspected(action, session)).filter(({ id, raw }) => text(raw?.['Id']) === id).map(({ name }) => name);
+    const stale = projectMembers(facts, project).filter(({ name }) => !untouched.includes(name) && !rehearsal.value.unchanged.includes(name));
     return stale.length === 0 ? null : `Something else that ${listNames(stale.map(({ name }) => name))} of the compose project ${project} is made of was changed since, and is not in force yet`;
   },
 };
