@@ -121,7 +121,8 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
   const inSwarm = info !== undefined && !['', 'inactive'].includes(info.swarm.state);
   const live = readLive(second, valueOf(containers) ?? []);
-  const compose = readCompose(second, files, valueOf(containers) ?? [], local.euid);
+  // Only a plan edits the files of a project, and asking Compose takes its time.
+  const compose = evidence ? readCompose(second, files, valueOf(containers) ?? [], local.euid) : null;
   const swarmState = inSwarm ? second.text(`${info.dockerRootDir}/swarm/docker-state.json`) : undefined;
   await second.read(reader);
 
@@ -137,7 +138,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     ...(serving.unit === null ? [] : [unitDropInPath(serving.unit)]),
   ];
   files.need(third, [...named, ...named.flatMap(directoriesAbove), ...files.directories(), ...auditParentPaths(auditFacts)]);
-  const composed = compose.third(third, endpoint.url);
+  const composed = compose?.third(third, endpoint.url);
   await third.read(reader);
 
   const process = { pid: serving.owner.pid, uid: serving.owner.uid, argv: serving.owner.argv, startedAt: serving.owner.startedAt };
@@ -166,7 +167,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     accounts: accounts(),
     swarmNode: info === undefined ? unreadable('the engine does not say whether it is in a swarm') : flattened(swarmState?.() ?? absent, parseSwarmState),
     contentTrust: parseContentTrust(contentTrust, logins()),
-    ...(containers.status === 'present' && { compose: present(composed()) }),
+    ...(containers.status === 'present' && composed !== undefined && { compose: present(composed()) }),
   };
 }
 

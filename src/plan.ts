@@ -194,7 +194,7 @@ export function makePlan(request: PlanRequest): PlanResult {
 
   changes = changes.map((change) => withPromises(change, after));
   const handled = new Set(changes.flatMap(({ because }) => because.map(findingKey)));
-  const left = open.filter((finding) => !handled.has(findingKey(finding))).map((finding) => draft.deferred.get(findingKey(finding)) ?? unhandled(finding, draft));
+  const left = open.filter((finding) => !handled.has(findingKey(finding))).map((finding) => draft.deferred.get(findingKey(finding)) ?? unhandled(finding, draft, request.picks ?? null));
   const { advice, deferred } = adviseDockerfiles(left, request.dockerfiles ?? [], policy.parameters);
   const promises = checks.map(({ id }) => id).filter((id) => {
     const of = (list: readonly Finding[]): readonly Finding[] => list.filter(({ check, waiver }) => check === id && waiver === undefined);
@@ -227,10 +227,11 @@ export function makePlan(request: PlanRequest): PlanResult {
 }
 
 /** A finding whose edits made no change: nobody picked it, or all of it is done and something else is awaited. */
-function unhandled(finding: Finding, draft: Draft): Deferred {
+function unhandled(finding: Finding, draft: Draft, picks: readonly string[] | null): Deferred {
   if (finding.pending !== undefined) return deferral(finding, 'pending', 'Done, but not in force yet.', finding.pending.waitsFor);
   return draft.planned.some((item) => findingKey(item.finding) === findingKey(finding))
-    ? deferral(finding, 'choice', 'Not picked.', 'pick its change')
+    ? picks === null ? deferral(finding, 'guard', 'Its edits change nothing, or cannot be made together with those of other findings.', `plan it alone: -c ${finding.check}`)
+      : deferral(finding, 'choice', 'Not picked.', 'pick its change')
     : deferral(finding, 'unsupported', 'harden found no change for it.', null);
 }
 

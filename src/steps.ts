@@ -1,6 +1,7 @@
 import type { Action, FileChange, Plan } from './model.ts';
 import { isFileChange } from './model.ts';
 import type { RestartMethod } from './plan/restart.ts';
+import { listNames } from './daemon/containers.ts';
 import { parseConfigFile } from './daemon/json-edit.ts';
 
 interface Metadata {
@@ -99,6 +100,7 @@ export function describeAction(action: Action): string {
     case 'stopContainer': return `stopping the container ${action.name}`;
     case 'swapContainers': return `giving the name ${action.name} to the replacement`;
     case 'startReplacement': return `starting and watching the replacement of ${action.name}`;
+    case 'changeComposeProject': return `editing ${listNames(action.edited.map(({ path }) => path))}, and making anew what it is about (compose project ${action.project.project}: ${listNames(action.services.map(({ name }) => name))})`;
     case 'lockSwarm': return `locking the managers of the swarm, with the unlock key in ${action.keyFile}`;
     case 'removeContainer': return `removing the container ${action.name} for good`;
     case 'removeImage': return `removing the image ${action.name} for good`;

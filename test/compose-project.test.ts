@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readCompose } from '../src/collect/compose.ts';
 import { Round } from '../src/collect/round.ts';
-import { unchangedContainers, upArguments } from '../src/compose/call.ts';
+import { newContainer, unchangedContainers, upArguments } from '../src/compose/call.ts';
 import { composeEdit } from '../src/compose/container.ts';
 import type { HostReader, ToolResult } from '../src/host/port.ts';
 import { maskSecretsInYamlText } from '../src/mask.ts';
@@ -20,12 +20,15 @@ const containersOf = (facts: Facts): readonly ContainerFacts[] => valueOf(facts.
 
 describe('the call of Compose', () => {
   test('names all that the project was made with, and nothing that builds, pulls, removes or touches others', () => {
-    expect(upArguments('docker', ENDPOINT, { ...SHOP, environmentFiles: ['/srv/shop/prod.env'] }, [{ name: 'web', containers: 2 }])).toEqual([
+    expect(upArguments('docker', ENDPOINT, { ...SHOP, environmentFiles: ['/srv/shop/prod.env'] }, [{ name: 'web', containers: 2 }], { step: 'make' })).toEqual([
       '--host', ENDPOINT, 'compose', '--ansi', 'never', '--project-directory', '/srv/shop', '--project-name', 'shop', '--file', '/srv/shop/compose.yaml',
-      '--file', '/srv/shop/more.yaml', '--env-file', '/srv/shop/prod.env', 'up', '--detach', '--no-deps', '--no-build', '--pull', 'never', '--remove-orphans=false',
+      '--file', '/srv/shop/more.yaml', '--env-file', '/srv/shop/prod.env', 'up', '--no-start', '--no-build', '--pull', 'never', '--remove-orphans=false',
       '--scale', 'web=2', '--', 'web',
     ]);
-    expect(upArguments('docker-compose', ENDPOINT, SHOP, [{ name: 'web', containers: 1 }], { start: false, dryRun: true }).slice(0, 4)).toEqual(['--host', ENDPOINT, '--dry-run', '--ansi']);
+    expect(upArguments('docker-compose', ENDPOINT, SHOP, [{ name: 'web', containers: 1 }], { step: 'make', dryRun: true }).slice(0, 4)).toEqual(['--host', ENDPOINT, '--dry-run', '--ansi']);
+    expect(upArguments('docker', ENDPOINT, SHOP, [{ name: 'web', containers: 1 }], { step: 'start' }).slice(13)).toEqual([
+      'up', '--detach', '--no-deps', '--no-recreate', '--no-build', '--pull', 'never', '--remove-orphans=false', '--scale', 'web=1', '--', 'web',
+    ]);
   });
 
   test('a rehearsal tells which containers stay', () => {
@@ -37,6 +40,8 @@ describe('the call of Compose', () => {
     ].join('\n');
     expect(unchangedContainers(said, ['shop-web-1', 'shop-off-1', 'shop-db-1', 'shop-new-1', 'shop-web-2', 'other'])).toEqual(['shop-web-1', 'shop-off-1']);
     expect(unchangedContainers('', ['shop-web-1'])).toEqual([]);
+    expect(newContainer(said, ['shop-web-1'])).toBe('shop-new-1');
+    expect(newContainer(said, ['shop-new-1'])).toBeUndefined();
   });
 });
 
@@ -142,15 +147,20 @@ describe('an edit of a container that Compose manages', () => {
     const result = edit([web, { ...web, name: 'shop-web-2' }], compose());
     if (!('files' in result)) throw new Error(JSON.stringify(result));
     expect(result.files).toEqual([{ path: '/srv/shop/compose.yaml', before: `${TEXT}    # kept\n`, after: `${TEXT.replace('web.env\n', 'web.env\n    read_only: true\n')}    # kept\n` }]);
-    expect(result.up.slice(-4)).toEqual(['--scale', 'web=2', '--', 'web']);
-    expect(result.up).toContain('--detach');
+    expect(result.up.map((words) => words.slice(-4))).toEqual([['--scale', 'web=2', '--', 'web'], ['--scale', 'web=2', '--', 'web']]);
+    expect(result.up.map((words) => words.find((word) => ['--no-start', '--detach'].includes(word)))).toEqual(['--no-start', '--detach']);
     const stopped = edit([{ ...web, runtime: { state: 'exited' } }], compose());
-    expect('up' in stopped && stopped.up).toContain('--no-start');
+    expect('up' in stopped && stopped.up.map((words) => words.includes('--no-start'))).toEqual([true]);
+    const others = edit([web, { ...web, name: 'shop-db-1', owner: owner('db') }], compose({ rehearsal: present({ tool: 'docker', unchanged: ['shop-web-1', 'shop-db-1'] }) }));
+    expect('up' in others && others.up.map((words) => words.slice(words.indexOf('--scale')))).toEqual([['--scale', 'web=1', '--scale', 'db=1', '--', 'web', 'db'], ['--scale', 'web=1', '--', 'web']]);
   });
 
   test.each<[string, readonly object[], object, string]>([
     ['an edit of somebody else waits', [web], compose({ rehearsal: present({ tool: 'docker', unchanged: [] }) }), '`up` would already make another container of shop-web-1'],
     ['Compose is not there', [web], compose({ rehearsal: unreadable('Docker Compose is not installed here') }), 'is not known: Docker Compose is not installed here'],
+    ['another is made anew with it', [web, { name: 'shop-front-1', spec: { labels: { 'com.docker.compose.depends_on': 'db:service_started:true,web:service_healthy:true' } }, owner: owner('front') }],
+      compose({ rehearsal: present({ tool: 'docker', unchanged: ['shop-web-1', 'shop-front-1'] }) }), 'shop-front-1 is made anew with it'],
+    ['another of the project waits to be made anew', [web, { name: 'shop-db-1', spec: {}, owner: owner('db') }], compose(), '`up` would already make another container of shop-db-1'],
     ['it is paused', [{ ...web, runtime: { state: 'paused' } }], compose(), 'the containers of the service are paused'],
     ['one runs and one does not', [web, { ...web, name: 'shop-web-2', runtime: { state: 'exited' } }], compose(), 'running and exited'],
     ['it was made by `run`', [{ ...web, owner: owner('web', { oneOff: true }) }], compose(), 'it was made by `compose run`'],

@@ -5,10 +5,12 @@ import { areLive } from '../../src/container/live.ts';
 import { parametersFor } from '../../src/container/parameters.ts';
 import { editService, serviceOfTask } from '../../src/container/service.ts';
 import { applySpecEdits } from '../../src/container/spec-edit.ts';
+import { composeEdit } from '../../src/compose/container.ts';
 import { maskedRunLines } from '../../src/container/to-run.ts';
 import { writtenOutside } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import type { ContainerFacts, ContainerSpec, Facts, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
+import { shellWord } from '../../src/quote.ts';
+import type { ContainerFacts, ContainerSpec, Facts, Owner, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { defer, edits as proposed } from '../remedy.ts';
 
@@ -18,6 +20,8 @@ interface Wish {
   readonly risk?: Risk;
   readonly note?: string;
 }
+
+type ComposeOwner = Extract<Owner, { kind: 'compose' }>;
 
 interface About {
   readonly facts: Facts;
@@ -35,6 +39,7 @@ export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): 
   const { facts, container, spec, policy, byHand } = about;
   const service = serviceOfTask(container, facts);
   if (service !== null) return inService({ edits, uses, ...(risk === undefined ? {} : { risk }), ...(note === undefined ? {} : { note }) }, service, about);
+  if (container.owner.kind === 'compose' && facts.compose !== undefined) return carryOutInFiles({ edits, uses, ...(risk && { risk }), ...(note !== undefined && { note }) }, container.owner, about);
   if (container.owner.kind !== 'none') return byHand;
   const live = areLive(edits);
   const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, spec, facts, policy));
@@ -87,6 +92,34 @@ function taskLayerObstacle(container: ContainerFacts, spec: ContainerSpec): Prop
     : guard(`${container.name} wrote files outside of its volumes, which a new task would not have: ${listNames(written, 10)}.`, 'put them into a volume of the service');
 }
 
+/** The re-up of a service by a person: as harden does it. */
+export const reUp = ({ service, workingDir }: ComposeOwner): string =>
+  `in ${workingDir === '' ? 'its directory' : shellWord(workingDir)}: docker compose up -d --no-deps --no-build --pull never ${shellWord(service)}`;
+
+/** The same for a container that Compose makes: its files are edited, and its service is made anew from them. */
+function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeOwner, { facts, container, policy, byHand, ...about }: About): Proposal {
+  const edit = composeEdit(facts, container, edits);
+  const steps = 'defer' in byHand ? byHand.needs : undefined;
+  if ('refused' in edit) return guard(`The files of its compose project are left alone: ${edit.refused}.`, steps);
+  if ('ambiguous' in edit) {
+    const lines = edit.ambiguous.map((one) => one.lines.trimEnd()).join('\n');
+    return guard(`An edit of ${listNames(owner.files)} is left to you: ${[...new Set(edit.ambiguous.map(({ reason }) => reason))].join('; ')}.`,
+      `this in the files:\n${lines}\nthen, ${reUp(owner)}`);
+  }
+  if (edit.files.length === 0) return guard(`The files of its compose project say so already, and ${container.name} is otherwise.`, `see whether this helps, ${reUp(owner)}`);
+  // Compose says of every container that its output is attached; of those that read a terminal somebody may be at it.
+  for (const member of edit.containers) {
+    const spec = valueOf(member.spec);
+    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : (spec.openStdin ? attachedObstacle(member, spec, policy) : null) ?? writableLayerObstacle(member, spec, null);
+    if (obstacle !== null) return obstacle;
+  }
+  const anew = `Compose makes the service ${owner.service} of ${owner.project} anew (${listNames(edit.containers.map(({ name }) => name))}).`;
+  return proposed([{
+    kind: 'changeComposeService', project: owner.project, service: owner.service, container: container.id, edits,
+    impact: 'recreate', risk: risk ?? about.risk, undo: 'recreate', note: note === undefined ? anew : `${note} ${anew}`,
+  }], uses);
+}
+
 const guard = (explanation: string, needs?: string): Proposal => defer('guard', explanation, needs);
 
 /** States in which a container is left alone. */
@@ -106,15 +139,12 @@ const recreateObstacle = (container: ContainerFacts, spec: ContainerSpec, facts:
   ownObstacle(container, spec, facts, policy) ?? dependantsObstacle(container, facts, policy);
 
 function ownObstacle(container: ContainerFacts, spec: ContainerSpec, facts: Facts, policy: Policy): Proposal | null {
-  const { name, unmodelled, runtime } = container;
+  const { name, unmodelled } = container;
   const lost = [...unmodelled, ...inexpressible(spec, 'api', valueOf(facts.engine.version)?.apiVersion ?? '')];
   if (lost.length > 0) return defer('unsupported', `${name} has settings that harden cannot carry over to a new container: ${listNames(lost)}.`, 'recreate it by hand');
   if (spec.autoRemove) return guard(`${name} was started with --rm: it is gone as soon as it stops, with what it wrote.`);
-  const { state, applied } = valueOf(runtime) ?? {};
-  if (state === 'running' && (spec.openStdin || applied?.attached === true) && parametersFor(name, policy).detached !== true) {
-    return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`,
-      `where nobody is: containers: { "${name}": { detached: true } }`);
-  }
+  const attached = attachedObstacle(container, spec, policy);
+  if (attached !== null) return attached;
   return imageObstacle(container, spec, facts) ?? writableLayerObstacle(container, spec, policy);
 }
 
@@ -127,6 +157,13 @@ function imageObstacle({ name }: ContainerFacts, spec: ContainerSpec, facts: Fac
   return null;
 }
 
+function attachedObstacle({ name, runtime }: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {
+  const { state, applied } = valueOf(runtime) ?? {};
+  if (state !== 'running' || !(spec.openStdin || applied?.attached === true) || parametersFor(name, policy).detached === true) return null;
+  return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`,
+    `where nobody is: containers: { "${name}": { detached: true } }`);
+}
+
 /** What a container wrote outside of its mounts; a sentence where that is not known. */
 function writtenFiles({ name, evidence }: ContainerFacts, spec: ContainerSpec): readonly string[] | string {
   const changes = evidence?.changes;
@@ -136,14 +173,14 @@ function writtenFiles({ name, evidence }: ContainerFacts, spec: ContainerSpec): 
   return writtenOutside(changes.value, spec);
 }
 
-/** What a container wrote outside of its mounts is not in the one that takes its place. */
-function writableLayerObstacle(container: ContainerFacts, spec: ContainerSpec, policy: Policy): Proposal | null {
+/** What a container wrote outside of its mounts is not in the one that takes its place. `policy` may accept that it is saved; Compose saves nothing (null). */
+function writableLayerObstacle(container: ContainerFacts, spec: ContainerSpec, policy: Policy | null): Proposal | null {
   const { name } = container;
   const leaves = writtenFiles(container, spec);
   if (typeof leaves === 'string') return guard(leaves, 'plan again as root');
-  if (leaves.length === 0 || parametersFor(name, policy).writableLayer === 'save') return null;
+  if (leaves.length === 0 || (policy !== null && parametersFor(name, policy).writableLayer === 'save')) return null;
   return guard(`${name} wrote files outside of its volumes, which a new container would not have: ${listNames(leaves, 10)}.`,
-    `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);
+    policy === null ? 'put them into a volume' : `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);
 }
 
 /** Containers that live in this one's namespaces, or reach it by a link, are created anew after it: each of them has to be able to. */

@@ -6,7 +6,7 @@ import type {
 } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { serviceOfTask } from '../../src/container/service.ts';
-import { carryOut } from './carry-out.ts';
+import { carryOut, reUp } from './carry-out.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { shellWord } from '../../src/quote.ts';
 import { defer } from '../remedy.ts';
@@ -78,9 +78,8 @@ function byHandSteps({ run, compose, service, live }: Steps, container: Containe
     }
     case 'compose': {
       const files = owner.files.length === 0 ? `the compose file of the project ${owner.project}` : listNames(owner.files);
-      const up = `docker compose up -d --no-deps --no-build --pull never ${shellWord(owner.service)}`;
       return defer('manual', `${because} Compose manages it: a change that is not in its file is lost with the next "up".`,
-        `in ${files}, below services: ${owner.service}: ${compose}; then, in ${owner.workingDir === '' ? 'its directory' : shellWord(owner.workingDir)}: ${up}`);
+        `in ${files}, below services: ${owner.service}: ${compose}; then, ${reUp(owner)}`);
     }
     case 'swarm':
       return defer('manual', `${because} Swarm makes its tasks anew from the service.`, service === null
@@ -120,7 +119,7 @@ export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate
     if (fix === undefined || container === undefined || spec === undefined) return byHand;
     const fixing = fix({ facts, policy, chosen: parametersFor(container.name, policy), container, spec, detail });
     if (fixing === 'manual') return byHand;
-    if ('choice' in fixing) return container.owner.kind === 'none' || serviceOfTask(container, facts) !== null ? defer('choice', fixing.choice, fixing.needs) : byHand;
+    if ('choice' in fixing) return container.owner.kind === 'none' || serviceOfTask(container, facts) !== null || (container.owner.kind === 'compose' && facts.compose !== undefined) ? defer('choice', fixing.choice, fixing.needs) : byHand;
     if ('guard' in fixing) return defer('guard', fixing.guard, fixing.needs);
     // What is configured already, and does not help, is for a person to look at.
     if (isDeepStrictEqual(applySpecEdits(spec, fixing.edits), spec)) return byHand;

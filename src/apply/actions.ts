@@ -1,6 +1,8 @@
 import { messageOf } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
+import type { Run } from '../journal.ts';
 import type { Action, JsonObject } from '../model.ts';
+import { changeComposeProject } from './actions/compose.ts';
 import { createReplacement, retireContainer, startReplacement, stopContainer, swapContainers, updateContainer } from './actions/container.ts';
 import { removeGroupMember } from './actions/group.ts';
 import { removeContainer, removeImage } from './actions/removal.ts';
@@ -12,8 +14,8 @@ import type { Session } from './session.ts';
 
 /** How one kind of action is carried out and taken back. */
 export interface Executor<A extends Action> {
-  /** What takes it back, to be journalled before it is done; no secrets. Throws HostError when what it changes is not as it was planned. */
-  before(action: A, session: Session, runId: string): Promise<JsonObject>;
+  /** What takes it back, to be journalled before it is done; no secrets, which only backups of the run hold. Throws HostError when what it changes is not as it was planned. */
+  before(action: A, session: Session, run: Run): Promise<JsonObject>;
   /** `baseline` is what ran and answered before the run. */
   perform(action: A, before: JsonObject, session: Session, baseline: HealthBaseline): Promise<void>;
   /** Takes it back, wherever it was stopped: it looks before it acts, and does nothing where nothing was done. Throws what could not be done. */
@@ -25,14 +27,14 @@ export interface Executor<A extends Action> {
 }
 
 const EXECUTORS: { readonly [K in Action['kind']]: Executor<Extract<Action, { kind: K }>> } = {
-  removeGroupMember, updateContainer, saveLayer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, updateService, setSwarmCertificates,
+  removeGroupMember, updateContainer, saveLayer, createReplacement, retireContainer, stopContainer, swapContainers, startReplacement, changeComposeProject, updateService, setSwarmCertificates,
   lockSwarm, removeContainer, removeImage,
 };
 
 /** One executor for all: the kind of an action decides which one gets it. */
 const executorOf = (action: Action): Executor<Action> => EXECUTORS[action.kind];
 
-export const beforeAction = (action: Action, session: Session, runId: string): Promise<JsonObject> => executorOf(action).before(action, session, runId);
+export const beforeAction = (action: Action, session: Session, run: Run): Promise<JsonObject> => executorOf(action).before(action, session, run);
 export const performAction = ({ action, before }: PerformedAction, session: Session, baseline: HealthBaseline): Promise<void> =>
   executorOf(action).perform(action, before, session, baseline);
 

@@ -218,7 +218,7 @@ class Execution {
       case 'restartDaemon': this.daemon = 'restart'; return { kind: step.kind, change: null, ...this.forRollback() };
       case 'awaitHealthy': return { kind: step.kind, change: null };
       case 'act': {
-        const before = await beforeAction(step.action, this.session, this.run.runId);
+        const before = await beforeAction(step.action, this.session, this.run);
         this.actions.push({ action: step.action, before });
         return { kind: step.kind, change: step.change, action: step.action as unknown as JsonObject, before };
       }

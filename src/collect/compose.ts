@@ -1,5 +1,5 @@
 import { normalize } from 'node:path/posix';
-import { isProjectName, isServiceName, unchangedContainers, upArguments } from '../compose/call.ts';
+import { isProjectName, isServiceName, newContainer, unchangedContainers, upArguments } from '../compose/call.ts';
 import type { ComposeTool } from '../compose/call.ts';
 import { ComposeError, parseCompose } from '../compose/document.ts';
 import { isRemote, referencesOf, resolvePath } from '../compose/project.ts';
@@ -52,7 +52,7 @@ export function readCompose(second: Round, stats: Stats, containers: readonly Co
         stats.need(round, local.flatMap(({ path }) => [path, ...directoriesAbove(path)]));
         const doubt = project.doubt ?? distrusted(project, stats, euid) ?? unreadableFile(project, texts) ?? farAway(references);
         const services = grouped(project.containers, ({ service }) => service).map(([name, all]) => ({ name, containers: all.length }));
-        const runs = doubt === null ? TOOLS.map((tool) => [tool, round.need({ kind: 'tool', tool, args: upArguments(tool, endpoint, project, services, { dryRun: true }) })] as const) : [];
+        const runs = doubt === null ? TOOLS.map((tool) => [tool, round.need({ kind: 'tool', tool, args: upArguments(tool, endpoint, project, services, { step: 'make', dryRun: true }) })] as const) : [];
         return { project, local, baseTexts, doubt, runs };
       });
       return () => asked.map(({ project: { containers: members, doubt: _, ...project }, local, baseTexts, doubt, runs }): ComposeFacts => ({
@@ -157,6 +157,8 @@ function rehearsalOf(runs: readonly (readonly [tool: ComposeTool, answer: Answer
     if (run.status === 'unreadable') why = run.reason;
     if (run.status !== 'present') continue;
     const output = `${run.value.stdout}\n${run.value.stderr}`;
+    const more = newContainer(output, containers);
+    if (run.value.code === 0 && more !== undefined) return unreadable(`\`up\` would make the container ${more.slice(0, 200)}, too, which the project has not now`);
     if (run.value.code === 0) return present({ tool, unchanged: unchangedContainers(output, containers) });
     const line = run.value.stderr.trim().split('\n').at(-1)?.trim() ?? '';
     if (!/is not a docker command|unknown (?:command|flag|shorthand flag).*(?:compose|--host|project)/u.test(line)) why = `${tool === 'docker' ? 'docker compose' : tool}: ${line.slice(0, 200)}`;

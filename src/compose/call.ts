@@ -17,23 +17,31 @@ export const isProjectName = (name: string): boolean => /^[a-z0-9][a-z0-9_-]*$/.
 
 /**
  * The words of `up` for services of a project, as before in all but what the files say: the same files, directory and name; no build, no
- * pull, no other service, nothing removed, as many containers as there are. Services that are named have their profiles enabled.
+ * pull, nothing removed, as many containers as there are. Services that are named have their profiles enabled.
  *
- * `endpoint` is the engine's: the client's own context may be another. `start: false` makes containers and leaves them stopped.
+ * `make` (of all services that have containers, which a rehearsal, `dryRun`, has shown to be as the files say) makes those anew that are
+ * not as the files say, and starts nothing. It comes without --no-deps: that strips `depends_on`, which is part of the hash by which the next
+ * `up` knows a container again. `start` then starts those that ran, makes none anew, and leaves what they depend on alone.
+ *
+ * `endpoint` is the engine's: the client's own context may be another.
  */
 export function upArguments(
   tool: ComposeTool, endpoint: string, { project, workingDir, files, environmentFiles }: Project, services: readonly UpService[],
-  { start = true, dryRun = false }: { readonly start?: boolean; readonly dryRun?: boolean } = {},
+  { step, dryRun = false }: { readonly step: 'make' | 'start'; readonly dryRun?: boolean },
 ): readonly string[] {
   return [
     ...(tool === 'docker' ? ['--host', endpoint, 'compose'] : ['--host', endpoint]),
     ...(dryRun ? ['--dry-run'] : []), '--ansi', 'never', '--project-directory', workingDir, '--project-name', project,
     ...files.flatMap((file) => ['--file', file]), ...environmentFiles.flatMap((file) => ['--env-file', file]),
-    'up', start ? '--detach' : '--no-start', '--no-deps', '--no-build', '--pull', 'never', '--remove-orphans=false',
+    'up', ...(step === 'make' ? ['--no-start'] : ['--detach', '--no-deps', '--no-recreate']), '--no-build', '--pull', 'never', '--remove-orphans=false',
     ...services.flatMap(({ name, containers }) => ['--scale', `${name}=${containers}`]),
     '--', ...services.map(({ name }) => name),
   ];
 }
+
+/** A container that a rehearsed `up` would make in addition to those there are: of a service that others depend on, which has none. */
+export const newContainer = (output: string, containers: readonly string[]): string | undefined =>
+  [...output.matchAll(/^ *DRY-RUN MODE - +Container (\S+) +Creating *\r?$/gmu)].map(([, name = '']) => name).find((name) => !containers.includes(name));
 
 /** The containers that a rehearsed `up` (`--dry-run`) says it would leave as they are. */
 export function unchangedContainers(output: string, containers: readonly string[]): readonly string[] {

@@ -50,13 +50,24 @@ export function editService(project: ComposeProject, name: string, edits: readon
       ambiguous.push({ edit, reason: error.message, lines: linesToWrite(current, name, edit) });
     }
   }
-  if (ambiguous.length > 0) return { ambiguous };
-  const files = project.documents.flatMap(({ path, text: before }, index) => {
-    const after = current.documents[index]?.text ?? before;
-    return after === before ? [] : [{ path, before, after }];
-  });
-  return { files, project: current };
+  return ambiguous.length > 0 ? { ambiguous } : { files: changedFiles(project, current), project: current };
 }
+
+/** Edits of several services of one project, one after the other. */
+export function editServices(project: ComposeProject, services: readonly { readonly name: string; readonly edits: readonly SpecEdit[] }[]): ServiceEdit {
+  let current = project;
+  for (const { name, edits } of services) {
+    const result = editService(current, name, edits);
+    if ('ambiguous' in result) return result;
+    current = result.project;
+  }
+  return { files: changedFiles(project, current), project: current };
+}
+
+const changedFiles = (project: ComposeProject, current: ComposeProject): readonly FileEdit[] => project.documents.flatMap(({ path, text: before }, index) => {
+  const after = current.documents[index]?.text ?? before;
+  return after === before ? [] : [{ path, before, after }];
+});
 
 /** A value that a service's key, or one of the file's own keys, shall have in one file. */
 interface Target {

@@ -33,7 +33,7 @@ export interface Facts {
   readonly swarm?: Observed<SwarmFacts>;
   /** How this node listens in its swarm (DATA/swarm/docker-state.json); absent: it is in no swarm. */
   readonly swarmNode?: Observed<SwarmNodeFacts>;
-  /** The projects of Docker Compose that have containers here; missing in a snapshot that did not ask. */
+  /** The projects of Docker Compose that have containers here; missing where no plan is made, and in a snapshot that did not ask. */
   readonly compose?: Observed<readonly ComposeFacts[]>;
   /** Where DOCKER_CONTENT_TRUST is set, and to what: this process, and the files that logins read. */
   readonly contentTrust?: Observed<readonly { readonly source: string; readonly value: string }[]>;

@@ -1,6 +1,6 @@
 import type { SpecEdit } from './container.ts';
 import type { Edition, Impact, Json, JsonObject, Risk, Target, ToolStamp } from './base.ts';
-import type { Facts } from './facts.ts';
+import type { ComposeFacts, ComposeRehearsal, Facts } from './facts.ts';
 import type { Policy, Selection } from './policy.ts';
 import type { Check, Finding, HostSummary } from './report.ts';
 
@@ -28,6 +28,8 @@ export type ObjectEdit =
   | { readonly kind: 'changeContainer'; readonly container: string; readonly by: 'update' | 'recreate'; readonly edits: readonly SpecEdit[] }
   /** Changes what the tasks of a swarm service are configured with, in its definition: swarm makes them anew by the service's own rules. */
   | { readonly kind: 'changeService'; readonly service: string; readonly edits: readonly SpecEdit[] }
+  /** Changes what the service of a container is in the files of its compose project. */
+  | { readonly kind: 'changeComposeService'; readonly project: string; readonly service: string; readonly container: string; readonly edits: readonly SpecEdit[] }
   /** The lifetime of node certificates, in nanoseconds (Spec.CAConfig.NodeCertExpiry of GET /swarm). */
   | { readonly kind: 'swarmCertificates'; readonly nodeCertExpiry: number }
   /** Autolock of the swarm's managers; the unlock key goes into a new file. */
@@ -44,7 +46,7 @@ export type EditKind = Edit['kind'];
 /** True for an edit that does not end in a file of this host. */
 export const isObjectEdit = (edit: Edit): edit is ObjectEdit => OBJECT_EDIT_KINDS.has(edit.kind);
 
-const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'changeService', 'swarmCertificates', 'swarmAutolock', 'removeImage', 'removeContainer']);
+const OBJECT_EDIT_KINDS: ReadonlySet<string> = new Set<ObjectEdit['kind']>(['removeGroupMember', 'changeContainer', 'changeService', 'changeComposeService', 'swarmCertificates', 'swarmAutolock', 'removeImage', 'removeContainer']);
 
 /** An edit with what it costs. Impact and risk depend on facts. */
 export type ProposedEdit = Edit & {
@@ -128,7 +130,7 @@ interface ChangeBase {
 }
 
 export const FILE_CHANGE_KINDS = ['daemon-config', 'daemon-flags', 'audit-rules', 'run-directories', 'unit-drop-in', 'metadata'] as const;
-export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container', 'service', 'removed-containers', 'removed-images'] as const;
+export const OBJECT_CHANGE_KINDS = ['group-members', 'swarm-settings', 'container', 'service', 'compose-project', 'removed-containers', 'removed-images'] as const;
 
 /** A decision about one path. All of them are one transaction, with one restart of the daemon at most. */
 export interface FileChange extends ChangeBase {
@@ -174,6 +176,8 @@ export type Action =
   | { readonly kind: 'swapContainers'; readonly container: string; readonly name: string }
   /** Starts the replacement of a container, and watches it for so many seconds, and until it is healthy where it has a health check. */
   | { readonly kind: 'startReplacement'; readonly container: string; readonly name: string; readonly watchSeconds: number }
+  /** Edits the files of a compose project, lets Compose make its services anew, and watches them: one action, since neither half is taken back without the other. */
+  | ComposeProjectChange
   /** For good. `finishedAt`: when it last stopped, as the engine writes it. */
   | { readonly kind: 'removeContainer'; readonly container: string; readonly name: string; readonly finishedAt: string }
   /** For good. `references`: the tags and digests that lead to it. */
@@ -184,6 +188,28 @@ export type Action =
   | { readonly kind: 'updateService'; readonly service: string; readonly name: string; readonly edits: readonly SpecEdit[]; readonly watchSeconds: number }
   /** Nanoseconds. */
   | { readonly kind: 'setSwarmCertificates'; readonly nodeCertExpiry: number };
+
+export interface ComposeProjectChange {
+  readonly kind: 'changeComposeProject';
+  readonly project: Pick<ComposeFacts, 'project' | 'workingDir' | 'files' | 'environmentFiles'>;
+  /** Files that `extends` names. */
+  readonly related: readonly string[];
+  readonly tool: ComposeRehearsal['tool'];
+  /** Of the engine that has the project, as in Facts.engine.endpoint. */
+  readonly endpoint: string;
+  readonly services: readonly {
+    readonly name: string;
+    readonly edits: readonly SpecEdit[];
+    /** They ran, and shall run again. */
+    readonly start: boolean;
+    readonly containers: readonly { readonly id: string; readonly name: string }[];
+  }[];
+  /** Services that stay as they are, each with the number of its containers. */
+  readonly others: readonly { readonly name: string; readonly containers: number }[];
+  /** The files that change, with their digests (sha256, hex): what they say may be secret. */
+  readonly edited: readonly { readonly path: string; readonly before: string; readonly after: string }[];
+  readonly watchSeconds: number;
+}
 
 export interface Promised {
   readonly check: string;

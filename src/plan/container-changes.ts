@@ -11,7 +11,7 @@ import type { Described, EditOf } from './planned.ts';
 import { sha256 } from './planned.ts';
 
 /** How long a new container is watched after its start, where nobody says otherwise. */
-const WATCH_SECONDS = 10;
+export const WATCH_SECONDS = 10;
 
 const isRunning = (container: ContainerFacts): boolean => valueOf(container.runtime)?.state === 'running';
 

@@ -3,6 +3,7 @@ import type { Action, ContainerFacts, Facts, Json, ObjectChange, ObjectEdit, Pol
 import { present, valueOf } from '../model.ts';
 import { escapeLine } from '../render/escape.ts';
 import { plural } from '../render/layout.ts';
+import { composeChange } from './compose-changes.ts';
 import { containerChange } from './container-changes.ts';
 import { isAmount, serviceChange } from './service-change.ts';
 import type { Described, EditOf, PlannedEdit } from './planned.ts';
@@ -19,6 +20,7 @@ function objectOf(edit: ObjectEdit, removed: ReadonlySet<string>, facts: Facts):
       const container = valueOf(facts.containers)?.find(({ id }) => id === edit.container);
       return `container ${container === undefined ? edit.container : rootOf(container, facts).id}`;
     }
+    case 'changeComposeService': return `compose ${edit.project}`;
     case 'removeContainer': return REMOVED_CONTAINERS;
     case 'removeImage': return 'removed images';
     case 'swarmCertificates': case 'swarmAutolock': return 'swarm';
@@ -33,6 +35,7 @@ export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string,
     case 'changeContainer': return edit.edits.map((wish) => specClaim(`container ${edit.container.slice(0, 12)}`, wish));
     // Of amounts that its tasks need, each by what was seen of it, a service gets the largest.
     case 'changeService': return edit.edits.filter((wish) => !isAmount(wish)).map((wish) => specClaim(`service ${edit.service}`, wish));
+    case 'changeComposeService': return edit.edits.map((wish) => specClaim(`service ${edit.service} of ${edit.project}`, wish));
     case 'swarmCertificates': return [['swarm: lifetime of certificates', edit.nodeCertExpiry]];
     case 'swarmAutolock': return [['swarm: file of the unlock key', edit.keyFile]];
     case 'removeContainer': return [[`container ${edit.container.slice(0, 12)}`, false]];
@@ -158,6 +161,7 @@ function describe(planned: readonly PlannedEdit[], kind: ObjectEdit['kind'], fac
   switch (kind) {
     case 'removeGroupMember': return groupMembers(ofKind(planned, kind), facts);
     case 'changeContainer': return containerChange(ofKind(planned, kind), facts, policy);
+    case 'changeComposeService': return composeChange(ofKind(planned, kind), facts, policy);
     case 'swarmCertificates': case 'swarmAutolock': return swarmSettings(planned, facts);
     case 'removeContainer': return removedContainers(ofKind(planned, kind), facts);
     case 'removeImage': return removedImages(ofKind(planned, kind), facts);

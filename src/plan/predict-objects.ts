@@ -50,6 +50,10 @@ function afterAction(facts: Facts, action: Action): Facts {
     };
     case 'updateContainer': case 'createReplacement': return withContainer(facts, action.container, (container) =>
       ({ ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, action.edits)) }));
+    case 'changeComposeProject': return action.services.reduce((seen, { edits, start, containers }) => containers.reduce((current, { id }) => withContainer(current, id, (container) => {
+      const edited = { ...container, spec: mapObserved(container.spec, (spec) => applySpecEdits(spec, edits)) };
+      return start ? restarted(edited) : edited;
+    }), seen), facts);
     case 'startReplacement': return withContainer(facts, action.container, restarted);
     case 'updateService': return {
       ...facts,

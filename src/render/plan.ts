@@ -91,12 +91,15 @@ function deferredLines(plan: Plan, name: (check: string) => string, layout: Layo
       ...shown.flatMap(({ check, target, explanation, needs }) => [
         `  ${name(check)}${about(target)}`,
         ...explanation.split('\n').flatMap((line) => paragraph(line, layout, 4)),
-        ...(needs === null ? [] : needs.split('\n').flatMap((line, index) => paragraph(line, layout, 4, index === 0 ? 'needs ' : '      ')).map(style.cyan)),
+        ...(needs === null ? [] : needs.split('\n').flatMap((line, index) => paragraph(line.trimStart(), layout, 4, (index === 0 ? 'needs ' : '      ') + indentOf(line))).map(style.cyan)),
       ]),
       ...(more > 0 ? [`  … and ${more} more`] : []),
     ];
   });
 }
+
+/** Lines of YAML stand as they are written. */
+const indentOf = (line: string): string => /^ */.exec(line)?.[0] ?? '';
 
 /** The patches for Dockerfiles: below the deferred items that point at them. */
 function adviceLines({ advice = [] }: Plan, name: (check: string) => string, layout: Layout, style: Style): string[] {

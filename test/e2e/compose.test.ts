@@ -52,7 +52,7 @@ const PROBE = `
 import { collect } from '/opt/harden/dist/src/collect.js';
 import { composeEdit } from '/opt/harden/dist/src/compose/container.js';
 const [name, edits] = JSON.parse(process.argv[2]);
-const facts = await collect({});
+const facts = await collect({ evidence: true });
 const container = facts.containers.value.find((one) => one.name === name);
 const { files, tool, up, ambiguous, refused } = composeEdit(facts, container, edits);
 console.log(JSON.stringify({ files, tool, up, ambiguous, refused }));
@@ -61,7 +61,7 @@ console.log(JSON.stringify({ files, tool, up, ambiguous, refused }));
 interface Answer {
   readonly files?: readonly { readonly path: string; readonly before: string; readonly after: string }[];
   readonly tool?: string;
-  readonly up?: readonly string[];
+  readonly up?: readonly (readonly string[])[];
   readonly ambiguous?: readonly { readonly reason: string; readonly lines: string }[];
   readonly refused?: string;
 }
@@ -97,8 +97,12 @@ describe.skipIf(skipReason('systemd') !== null)(titled('projects of Docker Compo
   };
   const carryOut = async ({ files = [], tool = '', up = [] }: Answer): Promise<string> => {
     for (const { path, after } of files) await host.writeFile(path, after);
-    const { stdout, stderr } = await host.exec([tool, ...up], { check: true, env: { PATH: '/usr/bin:/bin' } });
-    return stdout + stderr;
+    let said = '';
+    for (const words of up) {
+      const { stdout, stderr } = await host.exec([tool, ...words], { check: true, env: { PATH: '/usr/bin:/bin' } });
+      said += stdout + stderr;
+    }
+    return said;
   };
 
   test('an edit changes the lines that are meant, a re-up that service alone, and nothing is left for the next one', async () => {

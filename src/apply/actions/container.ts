@@ -295,14 +295,18 @@ function trouble(raw: JsonObject, startedAt: string): string | null | undefined 
 }
 
 /** Ports that answered before, as far as the replacement still publishes them there. */
-function portsToAnswer({ name }: About, raw: JsonObject, baseline: HealthBaseline): HealthBaseline['ports'] {
+function portsToAnswer({ name }: { readonly name: string }, raw: JsonObject, baseline: HealthBaseline): HealthBaseline['ports'] {
   const published = Object.values(object(at(raw, 'NetworkSettings', 'Ports'))).flatMap((bindings) => list(bindings))
     .map((binding) => ({ ip: text(at(binding, 'HostIp')), port: Number(text(at(binding, 'HostPort'))) }));
   return baseline.ports.filter(({ container, host, port }) => container === name
     && published.some((binding) => binding.port === port && (['', '0.0.0.0', '::', host].includes(binding.ip))));
 }
 
-async function watch(action: Of<'startReplacement'>, id: string, session: Session, baseline: HealthBaseline): Promise<void> {
+/**
+ * Looks at a container that was just started, for so many seconds and until its health check, where it has one, has passed.
+ * @throws HostError when it ends, restarts, is unhealthy, or no longer answers where it did before
+ */
+export async function watchStarted(action: { readonly name: string; readonly watchSeconds: number }, id: string, session: Session, baseline: HealthBaseline): Promise<void> {
   const { engine, writer } = session;
   const first = await engine.inspectContainer(id);
   const startedAt = text(at(first, 'State', 'StartedAt'));
@@ -333,7 +337,7 @@ export const startReplacement: Executor<Of<'startReplacement'>> = {
   },
   async perform(action, { replacement }, session, baseline) {
     await session.engine.startContainer(text(replacement));
-    await watch(action, text(replacement), session, baseline);
+    await watchStarted(action, text(replacement), session, baseline);
   },
   async undo(_action, { replacement }, { engine }) {
     if (await engine.inspectContainer(text(replacement)) !== null) await engine.stopContainer(text(replacement));

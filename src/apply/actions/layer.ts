@@ -27,7 +27,7 @@ async function pathsToSave(container: string, { engine }: Session): Promise<Set<
 
 /** Saves what a container wrote outside of its mounts, before anything is stopped. */
 export const saveLayer: Executor<Extract<Action, { kind: 'saveLayer' }>> = {
-  before: ({ name }, _session, runId) => Promise.resolve({ file: `runs/${runId}/backups/${name}-layer.tar` }),
+  before: ({ name }, _session, { runId }) => Promise.resolve({ file: `runs/${runId}/backups/${name}-layer.tar` }),
   async perform({ container, name }, before, session) {
     const wanted = await pathsToSave(container, session);
     const source = byteSource(await session.engine.exportContainer(container));
