@@ -1,0 +1,113 @@
+/** Containers that are better left alone are, and a new one that does not do gives its place back. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { text } from '../../src/collect/json.ts';
+import type { JsonObject } from '../../src/model.ts';
+import { bed, skipReason, titled, type SystemdHost } from './host.ts';
+import { harden, hardenJson, type CliResult, type PlanDocumentJson } from './support.ts';
+
+const until = (start: string): string[] => ['sh', '-c', `trap 'exit 0' TERM INT; ${start}`];
+const IDLE = ['busybox:latest', ...until('sleep 100000 & wait')];
+const ALLOW = ['--max-impact', 'recreate', '--max-risk', 'behaviour', '--set', 'container.watchSeconds=2'];
+const NO_NEW = ['-c', 'container.no-new-privileges'];
+
+describe.skipIf(skipReason('systemd') !== null)(titled('containers that are not replaced', 'systemd'), () => {
+  let host: SystemdHost;
+  const docker = (...args: string[]): Promise<{ stdout: string }> => host.exec(['docker', ...args], { check: true });
+  /** Id, name, state, restart policy and start of each container: what nobody may lose. */
+  const all = async (): Promise<string[]> => (await host.exec(
+    'docker inspect -f "{{.Id}} {{.Name}} {{.State.Status}} {{.HostConfig.RestartPolicy.Name}} {{.State.StartedAt}}" $(docker ps -aq)', { check: true })).stdout.trim().split('\n').sort();
+  const inspect = async (name: string): Promise<JsonObject | undefined> => (JSON.parse((await host.exec(['docker', 'inspect', '--type', 'container', name])).stdout) as JsonObject[])[0];
+  const put = async (name: string, options: readonly string[], command: readonly string[] = IDLE): Promise<string> => {
+    await host.exec(['docker', 'rm', '-f', '-v', name]);
+    return (await docker('run', '-d', '--name', name, ...options, ...command)).stdout.trim();
+  };
+  /** Without the times at which containers were started. */
+  const standing = async (): Promise<string[]> => (await all()).map((line) => line.split(' ').slice(0, 4).join(' '));
+
+  /** Applies to one container, which is then as it was, running under its name as the container that it was. */
+  async function failing(name: string, ...args: string[]): Promise<CliResult> {
+    const before = await standing();
+    const result = await harden(host, ['apply', '--yes', '-i', name, ...ALLOW, ...args]);
+    expect({ code: result.code, said: result.code === 3 ? '' : result.stdout + result.stderr, standing: await standing() }).toEqual({ code: 3, said: '', standing: before });
+    return result;
+  }
+
+  beforeAll(async () => {
+    host = await bed.systemdHost({ name: 'not-replaced' });
+    await host.loadBusybox();
+    await host.exec('for tag in moved gone; do printf "FROM busybox:latest\\nLABEL of=$tag\\n" | docker build -q -t $tag:1 -; done', { check: true });
+  });
+  afterAll(() => host.down());
+
+  test('are left alone, each with the reason', async () => {
+    await put('writer', [], ['busybox:latest', ...until('echo x >/srv.txt; mkdir -p /var/lib/db; echo x >/var/lib/db/table; echo x >/tmp/y; sleep 100000 & wait')]);
+    await put('ephemeral', ['--rm']);
+    await put('interactive', ['-i']);
+    await put('terminal', ['-i', '-t']);
+    await put('paused', []);
+    await docker('pause', 'paused');
+    await put('restarting', ['--restart', 'always'], ['busybox:latest', 'false']);
+    await put('moved', [], ['moved:1', ...IDLE.slice(1)]);
+    await put('gone', [], ['gone:1', ...IDLE.slice(1)]);
+    await host.exec('printf "FROM busybox:latest\\nLABEL of=other\\n" | docker build -q -t moved:1 - && docker tag gone:1 elsewhere:1 && docker rmi gone:1', { check: true });
+    await host.exec('docker run --name attached busybox:latest sleep 100000 </dev/null >/dev/null 2>&1 & sleep 2; docker ps -q --filter name=attached | grep .', { check: true });
+    const before = (await all()).filter((line) => !line.includes('/restarting '));
+    const names = ['writer', 'ephemeral', 'interactive', 'terminal', 'paused', 'restarting', 'moved', 'gone', 'attached'];
+    const { changes, deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', ...ALLOW, ...NO_NEW], [0]);
+    expect(changes).toEqual([]);
+    const why = Object.fromEntries(deferred.map(({ target, reason, explanation }) => [target.name, `${reason}: ${explanation}`]));
+    expect(why).toEqual(Object.fromEntries(names.map((name) => [name, expect.stringMatching(/^guard: /) as string])));
+    expect([why['writer'], why['moved'], why['gone'], why['paused'], why['restarting'], why['ephemeral'], why['attached']]).toEqual([
+      'guard: writer wrote files outside of its volumes, which a new container would not have: /srv.txt and /var/lib/db/table.',
+      ...['no longer stands for the image', 'no longer stands for the image', 'is paused', 'restarts over and over', '--rm', 'attached'].map((part) => expect.stringContaining(part) as string),
+    ]);
+    expect((await harden(host, ['apply', '--yes', ...ALLOW, ...NO_NEW])).code).toBe(0);
+    expect((await all()).filter((line) => !line.includes('/restarting '))).toEqual(before);
+    await docker('rm', '-f', '-v', ...names);
+  });
+
+  test('are left alone when they are others than in the plan', async () => {
+    await put('stale', []);
+    await harden(host, ['plan', ...ALLOW, ...NO_NEW, '-o', '/root/plan.json']);
+    await put('stale', []);
+    const replaced = await standing();
+    const other = await harden(host, ['apply', '--yes', '/root/plan.json']);
+    expect({ code: other.code, stderr: other.stderr, standing: await standing() }).toEqual({ code: 2, stderr: expect.stringContaining('Plan again') as string, standing: replaced });
+    await docker('rm', '-f', 'stale');
+    const none = await harden(host, ['apply', '--yes', '/root/plan.json']);
+    expect({ code: none.code, stderr: none.stderr }).toEqual({ code: 2, stderr: expect.stringContaining('Plan again') as string });
+  });
+
+  test('get their place back from one that ends', async () => {
+    await put('needing', ['--restart', 'unless-stopped', '-v', 'needed:/data'], ['busybox:latest', ...until('chown 1:1 /data || exit 7; sleep 100000 & wait')]);
+    const { stdout, stderr } = await failing('needing', '-c', 'container.capabilities', '--set', 'container.capabilities=[]');
+    expect(stdout + stderr).toMatch(/needing.*(?:exit code 7|restarted by itself)/);
+    await put('writing', ['--restart', 'always', '--tmpfs', '/out'], ['busybox:latest', ...until('mkdir -p /tmp/x || exit 9; sleep 100000 & wait')]);
+    const readOnly = await failing('writing', '-c', 'container.readonly-rootfs', '--set', 'container.tmpfs=[/tmp:ro]');
+    expect(readOnly.stdout + readOnly.stderr).toMatch(/writing.*(?:exit code 9|restarted by itself)/);
+  });
+
+  test('get their place back from one that is ill, or cannot be started', async () => {
+    await put('ill', ['--restart', 'on-failure:2']);
+    const ill = await failing('ill', '-c', 'container.healthcheck', '--set', 'container.healthcheck={ test: "exit 5", interval: 1s, timeout: 1s, retries: 1, startPeriod: 0s }');
+    expect(ill.stdout + ill.stderr).toContain('its health check fails with exit code 5');
+    await put('misplaced', []);
+    const misplaced = await failing('misplaced', '-c', 'container.readonly-rootfs', '--set', 'container.tmpfs=["/tmp:mode=nonsense"]');
+    expect(misplaced.stdout + misplaced.stderr).toMatch(/misplaced/);
+    await put('bound', ['-p', '0.0.0.0:8088:80']);
+    const bound = await failing('bound', '-c', 'container.bind-interface', '--set', 'container.publishAddress=203.0.113.7');
+    expect(bound.stdout + bound.stderr).toMatch(/bound.*cannot assign requested address/s);
+  });
+
+  test('get their place back when the run is told to end', async () => {
+    const before = await standing();
+    const { code, stdout, stderr } = await host.exec(
+      `harden apply --yes -i ill ${ALLOW.slice(0, 4).join(' ')} --set container.watchSeconds=1 -c container.no-new-privileges & pid=$!
+       until docker ps -a --format '{{.Names}}' | grep -q harden-new-; do sleep 0.05; done; kill -TERM $pid; wait $pid`, { timeoutMs: 100_000 });
+    expect({ code, said: stdout + stderr }).toEqual({ code: 1, said: expect.stringContaining('SIGTERM') as string });
+    const now = await standing();
+    // What was complete by then stays; nothing stands half-way.
+    expect([before, now.filter((line) => !line.includes('/harden-kept-')).map((line) => line.slice(64))]).toContainEqual(now.some((line) => line.includes('/harden-kept-')) ? before.map((line) => line.slice(64)) : now);
+    expect(text((await inspect('ill'))?.['Name'])).toBe('/ill');
+  });
+});
