@@ -110,7 +110,8 @@ const tmpfsMount = (text: string): MountSpec => {
   const [path = '', ...options] = text.split(':');
   const target = path.replace(/\/+/gu, '/').replace(/(.)\/$/u, '$1');
   const usual = target === '/run' ? 'rw,nosuid,nodev,noexec,size=16m,mode=755' : target === '/tmp' ? 'rw,nosuid,nodev,noexec,size=64m,mode=1777' : 'rw,nosuid,nodev,noexec,size=64m';
-  return { kind: 'tmpfs', via: 'tmpfs', source: '', target, readOnly: false, options: options.join(':') || usual, details: null, volume: null };
+  const chosen = options.join(':') || usual;
+  return { kind: 'tmpfs', via: 'tmpfs', source: '', target, readOnly: chosen.split(',').includes('ro'), options: chosen, details: null, volume: null };
 };
 
 const isBelow = (path: string, targets: readonly string[]): boolean => targets.some((target) => path === target || path.startsWith(`${target.replace(/\/$/u, '')}/`));

@@ -8,7 +8,7 @@ const LINE = [
   'docker', 'run', '-d', '--name', 'web', '-p', '8080:80', '-v', '/srv/data:/data', '-e', 'GREETING=it\'s "$HOME" `x`', '--label=a=b c', '--hostname', 'front',
   'busybox:latest', 'sh', '-c', 'echo "$GREETING" >/data/greeting; touch /tmp/x; sleep 100000',
 ];
-const CHOICES = ['container.memory=64m', 'container.cpuShares=512', 'container.tmpfs=[/tmp, /run]', 'container.logMaxSize=1m', 'container.publishAddress=127.0.0.1']
+const CHOICES = ['container.memory=64m', 'container.cpuShares=512', 'container.tmpfs=[/tmp, /run]', 'container.log={maxSize: 1m, maxFile: 2}', 'container.publishAddress=127.0.0.1']
   .flatMap((choice) => ['--set', choice]);
 
 describe.skipIf(skipReason('systemd'))(titled('rewritten lines on Docker 20.10', 'systemd'), () => {
