@@ -4,7 +4,7 @@ import { pass, unknown, warn } from '../verdict.ts';
 import { eachContainer, heldTo, section5 } from './container.ts';
 
 /** What the engine grants when nothing is chosen (moby, oci/caps). */
-const DEFAULT = [
+export const DEFAULT_CAPABILITIES = [
   'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', 'NET_RAW', 'SETFCAP', 'SETGID', 'SETPCAP',
   'SETUID', 'SYS_CHROOT',
 ] as const;
@@ -14,8 +14,8 @@ const ALL = 'ALL';
 function granted({ privileged, capAdd, capDrop }: ContainerSecurity): readonly string[] {
   if (privileged) return [ALL];
   // Added ones win over dropped ones, except that ALL leaves out what is dropped by name.
-  if (capAdd.includes(ALL)) return [ALL, ...[...DEFAULT, ...capAdd].filter((name) => name !== ALL && !capDrop.includes(name))];
-  const kept = capDrop.includes(ALL) ? [] : DEFAULT.filter((name) => !capDrop.includes(name));
+  if (capAdd.includes(ALL)) return [ALL, ...[...DEFAULT_CAPABILITIES, ...capAdd].filter((name) => name !== ALL && !capDrop.includes(name))];
+  const kept = capDrop.includes(ALL) ? [] : DEFAULT_CAPABILITIES.filter((name) => !capDrop.includes(name));
   return [...new Set([...kept, ...capAdd])];
 }
 
@@ -35,7 +35,7 @@ export const check: Check<null> = {
     const has = granted(security);
     if (security.privileged) return warn(target, 'It is privileged and so has all capabilities', null);
     if (has.includes(ALL)) return warn(target, `All capabilities are added${security.capDrop.length === 0 ? '' : `, except ${listNames(security.capDrop)}`}`, null);
-    const beyond = has.filter((name) => name === 'NET_RAW' || !DEFAULT.some((known) => known === name));
+    const beyond = has.filter((name) => name === 'NET_RAW' || !DEFAULT_CAPABILITIES.some((known) => known === name));
     if (beyond.length === 0) {
       const held = heldTo(container);
       if (held?.status === 'unreadable') return unknown(target, `What is in force is not known: ${held.reason}`);

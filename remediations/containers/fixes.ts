@@ -1,3 +1,4 @@
+import { DEFAULT_CAPABILITIES } from '../../checks/containers/capabilities.ts';
 import { isWildcard } from '../../checks/containers/bind-interface.ts';
 import { bytesOf, nanosecondsOf } from '../../src/container/parameters.ts';
 import { writtenPaths } from '../../src/container/written.ts';
@@ -202,7 +203,7 @@ export function capabilities(context: FixContext<null>): Fixing {
     };
   }
   const extra = security.capAdd.filter((name) => name !== 'NET_RAW');
-  if (security.capAdd.includes('ALL') || security.capAdd.includes('NET_RAW') || extra.some((name) => !DEFAULT.has(name))) {
+  if (security.capAdd.includes('ALL') || security.capAdd.includes('NET_RAW') || extra.some((name) => !DEFAULT_CAPABILITIES.some((known) => known === name))) {
     return { choice: `Somebody added capabilities to ${container.name} (${listNames(security.capAdd)}): name those that it needs.`, needs: parameter(context, 'capabilities', `[${security.capAdd.filter((name) => name !== 'ALL').join(', ')}]`) };
   }
   return {
@@ -211,11 +212,6 @@ export function capabilities(context: FixContext<null>): Fixing {
     uses: [{ name: 'container.capabilities', value: 'without NET_RAW', source: 'default', evidence: 'the engine grants it to every container' }],
   };
 }
-
-/** What the engine grants by default (moby, oci/caps). */
-const DEFAULT: ReadonlySet<string> = new Set([
-  'CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP', 'NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE',
-]);
 
 export function noNewPrivileges(context: FixContext<null>): Fixing {
   const { chosen, container, spec } = context;
