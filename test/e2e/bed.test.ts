@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { run } from './bed/shell.ts';
+import { AUDIT } from './bed/layout.ts';
+import { run, withLock } from './bed/shell.ts';
 import { bed, skipReason, titled, type AuditHost, type SystemdHost, type TestHost } from './host.ts';
 
 describe.skipIf(skipReason('systemd') !== null)(titled('a systemd host', 'systemd'), () => {
@@ -165,9 +166,11 @@ async function traces(innerContainer: string, hostName: string) {
   };
 }
 
-/** The kernel's audit rules and the settings that a host may change. */
-async function auditSettings(): Promise<string> {
-  const { stdout: status } = await run(['auditctl', '-s'], { check: true });
-  const { stdout: rules } = await run(['auditctl', '-l'], { check: true });
-  return status.replaceAll(/^(lost|backlog|backlog_wait_time_actual) .*\n/gm, '') + rules;
+/** The kernel's audit rules and the settings that a host may change, while no audit host exists: other tests may want one. */
+function auditSettings(): Promise<string> {
+  return withLock(AUDIT.lock, async () => {
+    const { stdout: status } = await run(['auditctl', '-s'], { check: true });
+    const { stdout: rules } = await run(['auditctl', '-l'], { check: true });
+    return status.replaceAll(/^(lost|backlog|backlog_wait_time_actual) .*\n/gm, '') + rules;
+  });
 }
