@@ -12,3 +12,8 @@ export function shellWord(text: string): string {
 
 /** A command for a POSIX shell. The first word is the command's name, which the caller knows: none that is a keyword or holds "=". */
 export const shellLine = (argv: readonly string[]): string => argv.map(shellWord).join(' ');
+
+/** A word of a line that a person reads. The engine keeps NUL in labels and commands; as no line can say it, it is shown as the symbol for it. */
+export const shownWord = (text: string): string => shellWord(text.replaceAll('\0', '\u2400'));
+
+export const shownLine = (argv: readonly string[]): string => argv.map(shownWord).join(' ');

@@ -9,7 +9,7 @@ import { composeEdit } from '../../src/compose/container.ts';
 import { maskedRunLines } from '../../src/container/to-run.ts';
 import { writtenOutside } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import { shellWord } from '../../src/quote.ts';
+import { shownWord } from '../../src/quote.ts';
 import type { ContainerFacts, ContainerSpec, Facts, Owner, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { defer, edits as proposed } from '../remedy.ts';
@@ -94,7 +94,7 @@ function taskLayerObstacle(container: ContainerFacts, spec: ContainerSpec): Prop
 
 /** The re-up of a service by a person: as harden does it. */
 export const reUp = ({ service, workingDir }: ComposeOwner): string =>
-  `in ${workingDir === '' ? 'its directory' : shellWord(workingDir)}: docker compose up -d --no-deps --no-build --pull never ${shellWord(service)}`;
+  `in ${workingDir === '' ? 'its directory' : shownWord(workingDir)}: docker compose up -d --no-deps --no-build --pull never ${shownWord(service)}`;
 
 /** The same for a container that Compose makes: its files are edited, and its service is made anew from them. */
 function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeOwner, { facts, container, policy, byHand, ...about }: About): Proposal {

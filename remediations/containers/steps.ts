@@ -8,7 +8,7 @@ import { valueOf } from '../../src/model.ts';
 import { serviceOfTask } from '../../src/container/service.ts';
 import { carryOut, reUp } from './carry-out.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import { shellWord } from '../../src/quote.ts';
+import { shownWord } from '../../src/quote.ts';
 import { defer } from '../remedy.ts';
 
 /** How one setting of a container is changed, for a person; each where it applies. */
@@ -73,8 +73,8 @@ function byHandSteps({ run, compose, service, live }: Steps, container: Containe
   const owner = container?.owner ?? { kind: 'none' };
   switch (owner.kind) {
     case 'none': {
-      const recreate = `keep what "docker inspect ${shellWord(name)}" shows, then create it again ${run}`;
-      return defer('manual', because, live === undefined ? recreate : `docker update ${live} ${shellWord(name)}; where it is created by a script, also ${run} there`);
+      const recreate = `keep what "docker inspect ${shownWord(name)}" shows, then create it again ${run}`;
+      return defer('manual', because, live === undefined ? recreate : `docker update ${live} ${shownWord(name)}; where it is created by a script, also ${run} there`);
     }
     case 'compose': {
       const files = owner.files.length === 0 ? `the compose file of the project ${owner.project}` : listNames(owner.files);
@@ -83,7 +83,7 @@ function byHandSteps({ run, compose, service, live }: Steps, container: Containe
     }
     case 'swarm':
       return defer('manual', `${because} Swarm makes its tasks anew from the service.`, service === null
-        ? `in the definition of the service ${owner.service}: ${compose}; then deploy it again` : `docker service update ${service} ${shellWord(owner.service)}`);
+        ? `in the definition of the service ${owner.service}: ${compose}; then deploy it again` : `docker service update ${service} ${shownWord(owner.service)}`);
     case 'kubernetes':
       return defer('owner', `${because} Kubernetes would undo a change made here.`,
         `change what makes the pod ${owner.pod} of the namespace ${owner.namespace}; for Docker this is ${compose}`);

@@ -5,7 +5,7 @@ import { listNames } from '../../src/daemon/containers.ts';
 import { globMatches } from '../../src/glob.ts';
 import type { ContainerFacts, Facts, ImageFacts } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
-import { shellWord } from '../../src/quote.ts';
+import { shownWord } from '../../src/quote.ts';
 import { defer, edits, remedy } from '../remedy.ts';
 
 const COST = { impact: 'data', risk: 'irreversible' } as const;
@@ -32,7 +32,7 @@ export const unusedImages = remedy(imageSprawl, {
     const image = valueOf(facts.images)?.find(({ id }) => id === target.id);
     if (image === undefined || globs === undefined || !isChosen(image, globs)) {
       return defer('choice', 'A removed image is lost if no registry has it.',
-        `save it (docker save -o FILE ${shellWord(target.name)}) or see that a registry has it; then name it in the parameter operations.removeUnusedImages, as a glob, or run: docker image rm ${shellWord(target.name)}`);
+        `save it (docker save -o FILE ${shownWord(target.name)}) or see that a registry has it; then name it in the parameter operations.removeUnusedImages, as a glob, or run: docker image rm ${shownWord(target.name)}`);
     }
     return edits(
       [{ kind: 'removeImage', image: image.id, name: target.name, days, ...COST, undo: 'impossible' }],
@@ -70,13 +70,13 @@ export const stoppedContainers = remedy(containerSprawl, {
     }
     if (globs?.some((glob) => globMatches(glob, name)) !== true) {
       return defer('choice', 'What a container wrote outside of volumes is lost with it.',
-        `see what it wrote (docker diff ${shellWord(name)}); then name it in the parameter operations.removeStoppedContainers, as a glob, or run: docker rm ${shellWord(name)}`);
+        `see what it wrote (docker diff ${shownWord(name)}); then name it in the parameter operations.removeStoppedContainers, as a glob, or run: docker rm ${shownWord(name)}`);
     }
     const users = usersOf(container, facts);
     if (users.length > 0) return defer('guard', `${listNames(users)} cannot start without it.`, `see to ${listNames(users)} first`);
     // Whatever it depends on takes it along when it is created anew.
     const root = rootOf(container, facts);
-    if (root.id !== container.id) return defer('guard', `${name} depends on ${root.name} (a shared namespace or a link).`, `docker rm ${shellWord(name)}`);
+    if (root.id !== container.id) return defer('guard', `${name} depends on ${root.name} (a shared namespace or a link).`, `docker rm ${shownWord(name)}`);
     return edits(
       [{ kind: 'removeContainer', container: container.id, days, ...COST, undo: 'impossible' }],
       [{ name: 'operations.removeStoppedContainers', value: [...globs], source: 'policy', evidence: `${name} does not run` }],

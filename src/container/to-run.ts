@@ -1,7 +1,7 @@
 import { at, list, number, object, text, textRecord, texts } from '../collect/json.ts';
 import { maskJson, maskSecretsInText } from '../mask.ts';
 import type { ContainerSpec, Json, MountSpec, NetworkAttachment } from '../model.ts';
-import { shellLine, shellWord } from '../quote.ts';
+import { shownLine, shownWord } from '../quote.ts';
 import { plainLink } from './from-inspect.ts';
 import { isCdi } from './inexpressible.ts';
 import { apiMinor, bindOf, mountOf, primaryOf, securityOptions } from './to-create.ts';
@@ -291,7 +291,7 @@ function mountOption(mount: MountSpec): RunOption {
 }
 
 /** The commands of `runCommands` for a POSIX shell, one a line, with secrets masked: to be shown, not to be run. */
-export const maskedRunLines = (spec: ContainerSpec, apiVersion: string): string[] => runCommands(masked(spec), apiVersion).map(shellLine);
+export const maskedRunLines = (spec: ContainerSpec, apiVersion: string): string[] => runCommands(masked(spec), apiVersion).map(shownLine);
 
 /** The specification with what looks like a secret masked, in env, labels, log options, commands and everywhere else. */
 function masked(spec: ContainerSpec): ContainerSpec {
@@ -328,7 +328,7 @@ export function optionChanges(before: ContainerSpec, after: ContainerSpec, apiVe
   ].map(({ key }) => key));
   const shown = [before, after].map((spec) => {
     const hidden = masked(spec);
-    return [...runOptions(hidden, apiVersion).map(([name, given]) => [name, ...(given === undefined ? [] : [shellWord(given)])].join(' ')), shellLine(imageAndCommand(hidden))];
+    return [...runOptions(hidden, apiVersion).map(([name, given]) => [name, ...(given === undefined ? [] : [shownWord(given)])].join(' ')), shownLine(imageAndCommand(hidden))];
   });
   const only = (mine: readonly string[] | undefined, theirs: readonly string[] | undefined, texts: readonly string[] | undefined): string[] => {
     const left = [...theirs ?? []];
