@@ -19,6 +19,8 @@ export * from './model.ts';
 export { makePlan, planDocument } from './plan.ts';
 export type { PlanRequest, PlanResult } from './plan.ts';
 export { restartMethod } from './plan/restart.ts';
+export type { PortablePlan, PortableStep, PortableUnit, Word } from './portable/model.ts';
+export { portablePlan } from './portable/plan.ts';
 export { defaultPolicy, loadPolicy, parsePolicy } from './policy.ts';
 export { selectChecks } from './selection.ts';
 export { exportSnapshot, loadSnapshot } from './snapshot.ts';

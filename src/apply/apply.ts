@@ -4,6 +4,8 @@ import { loadedMatches } from '../audit/render.ts';
 import { parseAuditList } from '../collect/audit.ts';
 import { serviceNames } from '../container/service.ts';
 import { configAtStart, validateCandidate } from '../daemon/settings.ts';
+import type { WayBack } from '../daemon/way-back.ts';
+import { wayBack } from '../daemon/way-back.ts';
 import { messageOf, StalePlanError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
@@ -27,8 +29,7 @@ import type { PerformedAction } from './actions.ts';
 import { beforeAction, performAction } from './actions.ts';
 import { addKernelRules, kernelRules } from './kernel-rules.ts';
 import type { Session } from './session.ts';
-import type { WayBack } from './daemon.ts';
-import { awaitHealthy, noteStartedWith, reloadDaemon, restartDaemon, wayBack } from './daemon.ts';
+import { awaitHealthy, noteStartedWith, reloadDaemon, restartDaemon } from './daemon.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
 

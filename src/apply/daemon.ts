@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mergeJson, parseConfigFile } from '../daemon/json-edit.ts';
-import { explicitRollback } from '../daemon/settings.ts';
+import type { WayBack } from '../daemon/way-back.ts';
+import { textsOnTheWay } from '../daemon/way-back.ts';
 import { messageOf } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { checkHealth } from '../health.ts';
 import type { FileSnapshot, ToolResult } from '../host/port.ts';
 import { HostError } from '../host/port.ts';
 import { maskSecretsInText } from '../mask.ts';
-import type { DaemonProcess, JsonObject } from '../model.ts';
+import type { DaemonProcess } from '../model.ts';
 import { valueOf } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { isSameProcess, startedWithNote, startedWithPath } from '../started-with.ts';
@@ -126,34 +126,8 @@ export async function noteStartedWith(session: Session, left: string | null, sta
   }
 }
 
-/** What brings a running daemon back from a new daemon.json to the old one. Only names of keys and constants: fit for a journal. */
-export interface WayBack {
-  /** Values that a reload needs to be told, since it keeps those of keys that are gone. */
-  readonly explicit: JsonObject;
-  /** The new file turned live-restore on: a daemon that started without it would stop the containers. */
-  readonly keepContainers: boolean;
-}
-
-export function wayBack(oldText: string, newText: string): WayBack {
-  const before = parseConfigFile(oldText).parsed;
-  const after = parseConfigFile(newText).parsed;
-  if (!before.ok || !after.ok) return { explicit: {}, keepContainers: false };
-  return {
-    explicit: explicitRollback(before.value, after.value),
-    keepContainers: after.value['live-restore'] === true && before.value['live-restore'] !== true,
-  };
-}
-
-const textOf = (before: FileSnapshot | null): string => before?.content?.toString('utf8').replace(/^\uFEFF/, '') ?? '';
-
-/** What daemon.json holds for a moment on the way back: with what the daemon restarts, and with what it is reloaded. */
-export function textsOnTheWay(before: FileSnapshot | null, { explicit, keepContainers }: WayBack): { readonly restart: string; readonly reload: string } {
-  const old = textOf(before);
-  return {
-    restart: keepContainers ? mergeJson(old, { ...explicit, 'live-restore': true }) : old,
-    reload: Object.keys(explicit).length > 0 ? mergeJson(old, explicit) : old,
-  };
-}
+/** The text of a file as it was, "" where there was none; without a byte order mark. */
+export const textOf = (before: FileSnapshot | null): string => before?.content?.toString('utf8').replace(/^\uFEFF/, '') ?? '';
 
 export interface DaemonReturn {
   readonly configPath: string;
@@ -178,7 +152,7 @@ export interface DaemonReturn {
 export async function returnDaemon(session: Session, request: DaemonReturn): Promise<void> {
   const { configPath, before, wayBack: way, startedWith, activation, method, baseline, alsoStart } = request;
   const { writer } = session;
-  const onTheWay = before === undefined ? null : textsOnTheWay(before, way);
+  const onTheWay = before === undefined ? null : textsOnTheWay(textOf(before), way);
   const write = async (text: string): Promise<void> =>
     writer.replace(configPath, Buffer.from(text), before ?? await writer.snapshot(configPath) ?? { mode: 0o644, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 });
   const putBack = async (): Promise<void> => {

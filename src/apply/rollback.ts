@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { listNames } from '../daemon/containers.ts';
 import { configAtStart } from '../daemon/settings.ts';
+import type { WayBack } from '../daemon/way-back.ts';
+import { textsOnTheWay } from '../daemon/way-back.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
@@ -14,8 +16,7 @@ import { lostByRestart, restartMethod } from '../plan/restart.ts';
 import { describeAction } from '../steps.ts';
 import type { PerformedAction } from './actions.ts';
 import { actionIn, lostBy, touchedSince } from './actions.ts';
-import type { WayBack } from './daemon.ts';
-import { textsOnTheWay } from './daemon.ts';
+import { textOf } from './daemon.ts';
 import { daemonOf, oneSpelling, runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
@@ -193,7 +194,7 @@ async function refuseTouched(session: Session, run: RunRecord, effects: Journall
     const state = effects.after.get(path);
     if (state === undefined) continue;
     const now = await session.writer.snapshot(path);
-    const { restart, reload } = textsOnTheWay(path === effects.configPath ? before : null, effects.wayBack);
+    const { restart, reload } = textsOnTheWay(path === effects.configPath ? textOf(before) : '', effects.wayBack);
     const isOurs = onTheWay && path === effects.configPath && [restart, reload].includes(now?.content?.toString('utf8') ?? '');
     if (!isOurs && !matches(now, state) && !isAsBefore(now, before)) touched.push(path);
   }

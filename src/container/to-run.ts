@@ -18,16 +18,22 @@ export type RunOption = readonly [flag: string, value?: string];
  * A bare NAME of env takes its value from the shell that runs the line, as it did when it was chosen.
  */
 export function runCommands(spec: ContainerSpec, apiVersion: string): readonly (readonly string[])[] {
-  const primary = primaryOf(spec);
-  const later = apiMinor(apiVersion) >= 44 || primary === null ? [] : Object.entries(spec.network.attachments).filter(([name]) => name !== primary);
+  const later = connectCommands(spec, apiVersion);
   const words = [...runOptions(spec, apiVersion).flatMap(([flag, value]) => (value === undefined ? [flag] : [flag, value])), ...imageAndCommand(spec)];
   // `docker create --interactive` means standard input that ends with its client; only a detached run leaves it open.
   const runFirst = later.length === 0 || (spec.openStdin && !spec.stdinOnce);
   return [
     runFirst ? ['docker', 'run', ...(spec.stdinOnce ? [] : ['--detach']), ...words] : ['docker', 'create', ...words],
-    ...later.map(([name, attachment]) => ['docker', 'network', 'connect', ...connectOptions(attachment), name, spec.name]),
+    ...later,
     ...(runFirst ? [] : [['docker', 'start', spec.name]]),
   ];
+}
+
+/** The commands that put a created container on the networks that an API before 1.44 does not take at creation. */
+export function connectCommands(spec: ContainerSpec, apiVersion: string): readonly (readonly string[])[] {
+  const primary = primaryOf(spec);
+  const later = apiMinor(apiVersion) >= 44 || primary === null ? [] : Object.entries(spec.network.attachments).filter(([name]) => name !== primary);
+  return later.map(([name, attachment]) => ['docker', 'network', 'connect', ...connectOptions(attachment), name, spec.name]);
 }
 
 /** Where the seccomp profile of a specification stands for its printed line. */

@@ -4,8 +4,10 @@ import { at, flag, list, number, object, text } from '../../collect/json.ts';
 import { exactSpec, surroundingsOf } from '../../container/chosen.ts';
 import { differences } from '../../container/differences.ts';
 import { parseInspect, plainLink } from '../../container/from-inspect.ts';
+import { healthSeconds } from '../../container/health.ts';
 import { keptName, replacementName } from '../../container/kept.ts';
 import { updateBody } from '../../container/live.ts';
+import { SHOWN_IN } from '../../container/shown-in.ts';
 import { applySpecEdits, fieldAt } from '../../container/spec-edit.ts';
 import { toCreateOptions } from '../../container/to-create.ts';
 import type { HealthBaseline } from '../../health.ts';
@@ -97,43 +99,6 @@ export const updateContainer: Executor<Of<'updateContainer'>> = {
     const other = action.edits.filter(({ path }) => ![fieldAt(planned, path), object(fields)[path] ?? null].some((value) => isDeepStrictEqual(value, fieldAt(now, path))));
     return other.length === 0 ? null : `The container ${action.name} was changed since (${other.map(({ path }) => path).join(', ')})`;
   },
-};
-
-/** What GET /containers/ID/json may show otherwise after an edit of a field: paths as `differences` gives them, with all below. */
-const SHOWN_IN: Readonly<Record<SpecEdit['path'], readonly string[]>> = {
-  'image.reference': ['Image', 'Config.Image'],
-  user: ['Config.User'],
-  restart: ['HostConfig.RestartPolicy'],
-  healthcheck: ['Config.Healthcheck'],
-  log: ['HostConfig.LogConfig'],
-  init: ['HostConfig.Init'],
-  // The engine derives the limit of memory and swap from that of memory.
-  'resources.memory': ['HostConfig.Memory', 'HostConfig.MemorySwap'],
-  'resources.memorySwap': ['HostConfig.MemorySwap'],
-  'resources.cpuShares': ['HostConfig.CpuShares'],
-  'resources.nanoCpus': ['HostConfig.NanoCpus'],
-  'resources.pidsLimit': ['HostConfig.PidsLimit'],
-  'resources.cgroupParent': ['HostConfig.CgroupParent'],
-  'resources.ulimits': ['HostConfig.Ulimits'],
-  'resources.devices': ['HostConfig.Devices'],
-  'security.privileged': ['HostConfig.Privileged', 'HostConfig.SecurityOpt', 'HostConfig.MaskedPaths', 'HostConfig.ReadonlyPaths'],
-  'security.readonlyRootfs': ['HostConfig.ReadonlyRootfs'],
-  'security.noNewPrivileges': ['HostConfig.SecurityOpt'],
-  'security.seccomp': ['HostConfig.SecurityOpt'],
-  'security.apparmor': ['HostConfig.SecurityOpt'],
-  'security.labels': ['HostConfig.SecurityOpt'],
-  'security.other': ['HostConfig.SecurityOpt'],
-  'security.capAdd': ['HostConfig.CapAdd'],
-  'security.capDrop': ['HostConfig.CapDrop'],
-  'namespaces.network': ['HostConfig.NetworkMode', 'Networks', 'Config.Hostname', 'Config.MacAddress'],
-  // The daemon adds label=disable where another's processes or memory are shared.
-  'namespaces.pid': ['HostConfig.PidMode', 'HostConfig.SecurityOpt'],
-  'namespaces.ipc': ['HostConfig.IpcMode', 'HostConfig.SecurityOpt'],
-  'namespaces.uts': ['HostConfig.UTSMode', 'Config.Hostname'],
-  'namespaces.userns': ['HostConfig.UsernsMode'],
-  'namespaces.cgroup': ['HostConfig.CgroupnsMode'],
-  'network.ports': ['HostConfig.PortBindings', 'Config.ExposedPorts'],
-  mounts: ['HostConfig.Binds', 'HostConfig.Mounts', 'HostConfig.Tmpfs', 'Mounts'],
 };
 
 const isBelow = (path: string, root: string): boolean => path === root || path.startsWith(`${root}.`) || path.startsWith(`${root}[`);
@@ -270,16 +235,6 @@ export const swapContainers: Executor<Of<'swapContainers'>> = {
 };
 
 const POLL_MS = 500;
-/** No health check is waited for longer than that. */
-const MAX_HEALTH_SECONDS = 600;
-const NS = 1e9;
-
-/** Until when a health check must have passed: as the engine would give up, with some time to spare. Defaults as in `docker run --help`. */
-export function healthSeconds(check: Json | undefined): number {
-  const seconds = (field: string, otherwise: number): number => (number(at(check, field)) || otherwise * NS) / NS;
-  const retries = number(at(check, 'Retries')) || 3;
-  return Math.min(MAX_HEALTH_SECONDS, seconds('StartPeriod', 0) + (retries + 1) * (seconds('Interval', 30) + seconds('Timeout', 30)));
-}
 
 /** Why a container that was started is not well, as a sentence; null when it is; undefined while its health check has not decided. */
 function trouble(raw: JsonObject, startedAt: string): string | null | undefined {

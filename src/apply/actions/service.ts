@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { at, number, object, text } from '../../collect/json.ts';
+import { healthSeconds } from '../../container/health.ts';
 import { changedFields, deltaState, editService, fieldDelta, serviceDefinition, serviceFields, takenBack, withServiceFields } from '../../container/service.ts';
 import { HostError } from '../../host/port.ts';
 import type { Action, Json, JsonObject } from '../../model.ts';
 import type { Executor } from '../actions.ts';
 import type { Session } from '../session.ts';
-import { healthSeconds } from './container.ts';
 
 type UpdateService = Extract<Action, { kind: 'updateService' }>;
 
