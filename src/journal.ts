@@ -227,6 +227,7 @@ export async function readRun(stateDir: string, runId: string, reader: HostReade
 /** The plan document that a run carried out; null when it had none. It is data from a file: parse it as one. */
 export async function readRunPlan(stateDir: string, runId: string, reader: HostReader): Promise<unknown> {
   const path = join(runDirectory(stateDir, runId), 'plan.json');
+  await requireOurs(stateDir, runId, 'plan.json', reader);
   const [text] = await reader.observe([{ kind: 'text', path, maxBytes: MAX_JOURNAL_BYTES }]);
   if (text.status === 'absent') return null;
   if (text.status === 'unreadable') throw new HostError(`the plan of run ${runId} cannot be read: ${text.reason}`);
@@ -235,9 +236,25 @@ export async function readRunPlan(stateDir: string, runId: string, reader: HostR
   return plan;
 }
 
+/**
+ * Whatever others could have written is no record of what harden did: to undo it would be to do as they say.
+ * @throws HostError naming the file or directory of the state that is not ours alone
+ */
+async function requireOurs(stateDir: string, runId: string, file: string, reader: HostReader): Promise<void> {
+  const directory = runDirectory(stateDir, runId);
+  for (const path of [stateDir, runsDirectory(stateDir), directory, join(directory, file)]) {
+    const [stat] = await reader.observe([{ kind: 'stat', path }]);
+    if (stat.status !== 'present') continue;
+    const { uid, mode } = stat.value;
+    const doubt = uid !== 0 && uid !== owner().uid ? `belongs to uid ${uid}` : (mode & 0o022) !== 0 ? `can be written by others (mode ${(mode & 0o7777).toString(8).padStart(4, '0')})` : null;
+    if (doubt !== null) throw new HostError(`${path} ${doubt}, so run ${runId} is not believed. See who changed it, and compare the host with the backups by hand`);
+  }
+}
+
 /** null: no header, so no step was begun. */
 async function readJournal(stateDir: string, runId: string, reader: HostReader): Promise<RunRecord | null> {
   const path = journalPath(runDirectory(stateDir, runId));
+  await requireOurs(stateDir, runId, 'journal.jsonl', reader);
   const [text] = await reader.observe([{ kind: 'text', path, maxBytes: MAX_JOURNAL_BYTES }]);
   if (text.status === 'absent') return null;
   if (text.status === 'unreadable') throw new HostError(`the journal of run ${runId} cannot be read: ${text.reason}`);

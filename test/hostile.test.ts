@@ -21,7 +21,7 @@ import { maskJson } from '../src/mask.ts';
 import { caseOf } from './cases.ts';
 import { casePaths, loadHost } from './hosts.ts';
 import { harden } from './terminal.ts';
-import { HUGE, hostileCorpus, hostileJson, hostileText, INVALID_UTF8, makeCanary, pollution, terminalDanger } from './support/hostile.ts';
+import { fuzzRuns, HUGE, hostileCorpus, hostileJson, hostileText, INVALID_UTF8, makeCanary, pollution, terminalDanger } from './support/hostile.ts';
 
 const canary = makeCanary();
 afterAll(() => canary.remove());
@@ -94,7 +94,7 @@ describe('facts', () => {
         expect(terminalDanger(text)).toBeNull();
         expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(document)));
       }
-    }), { numRuns: 25, endOnFailure: true, interruptAfterTimeLimit: 15_000 });
+    }), { numRuns: fuzzRuns(25), endOnFailure: true, interruptAfterTimeLimit: 15_000 });
     expect(counts.changes).toBeGreaterThan(0);
     expect(counts.deferred).toBeGreaterThan(0);
   });

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -144,5 +144,30 @@ describe('the list of runs', () => {
   it('does not grow in a directory that others can write', async () => {
     chmodSync(stateDir, 0o777);
     await expect(createRun(stateDir, writer, headerOf(idOf(1)), null)).rejects.toThrow('can be written by everybody');
+  });
+});
+
+describe('a state that others could have written', () => {
+  it.each([
+    ['the state directory', ''], ['the directory of the runs', 'runs'], ['the directory of a run', join('runs', idOf(1))], ['a journal', join('runs', idOf(1), 'journal.jsonl')],
+  ])('%s: the run is not believed, and harden says whose it is', async (_, part) => {
+    const run = await createRun(stateDir, writer, headerOf(idOf(1)), { id: 'plan-1' });
+    await run.close({ result: 'applied' });
+    const path = join(stateDir, part);
+    const { mode } = statSync(path);
+    chmodSync(path, 0o777);
+    await expect(readRun(stateDir, run.runId, reader)).rejects.toThrow(`${path} can be written by others`);
+    expect(await listRuns(stateDir, reader)).toMatchObject([{ runId: run.runId, closed: false, unreadable: expect.stringContaining('is not believed') as string }]);
+    chmodSync(path, mode & 0o7777);
+    expect((await readRun(stateDir, run.runId, reader)).closed).toBe(true);
+    if (process.geteuid?.() !== 0) return;
+    chownSync(path, 12345, 12345);
+    await expect(readRun(stateDir, run.runId, reader)).rejects.toThrow(`${path} belongs to uid 12345`);
+  });
+
+  it('a plan in it is not believed either', async () => {
+    const run = await createRun(stateDir, writer, headerOf(idOf(1)), { id: 'plan-1' });
+    chmodSync(join(stateDir, 'runs', run.runId, 'plan.json'), 0o666);
+    await expect(readRunPlan(stateDir, run.runId, reader)).rejects.toThrow('can be written by others');
   });
 });

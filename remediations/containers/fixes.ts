@@ -21,6 +21,8 @@ const MIB = 1024 ** 2;
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 
 const LEAST_PIDS = 2048;
+/** PID_MAX_LIMIT of a 64-bit kernel. */
+const MOST_PIDS = 4_194_304;
 const PIDS_STEP = 256;
 
 /** max(2048, 4 × what runs now), in steps that do not change with every look. */
@@ -34,8 +36,8 @@ export function pidsLimit(context: FixContext<null>): Fixing {
       : { edits: [set('resources.pidsLimit', chosen.pidsLimit)], uses: [fromPolicy('pidsLimit', chosen.pidsLimit)] };
   }
   const recorded = policy.recorded?.find((use) => use.check === 'container.pids-limit' && use.target.id === id && use.name === 'container.pidsLimit');
-  // A recorded value comes from a file: it can never be less than what is safe without one.
-  const limit = Math.max(LEAST_PIDS, typeof recorded?.value === 'number' ? recorded.value : leastPids(now));
+  // A recorded value comes from a file: it can never be less than what is safe without one, nor more than a kernel has.
+  const limit = typeof recorded?.value === 'number' && Number.isSafeInteger(recorded.value) ? Math.min(MOST_PIDS, Math.max(LEAST_PIDS, recorded.value)) : leastPids(now);
   return {
     edits: [set('resources.pidsLimit', limit)],
     uses: [{ name: 'container.pidsLimit', value: limit, source: 'evidence', evidence: recorded?.evidence ?? (now === 0 ? `nothing of it runs; at least ${LEAST_PIDS}` : `${now} processes and threads were seen; at least ${LEAST_PIDS}`) }],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { loadedMatches } from '../audit/render.ts';
 import { parseAuditList } from '../collect/audit.ts';
 import { serviceNames } from '../container/service.ts';
@@ -64,12 +65,24 @@ const COMPILED_RULES = ['/etc/audit/audit.rules', '/etc/audit/audit.rules.prev']
 
 const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex');
 
+/** What a person reads of a change to know what it does and costs: it must be true, or the plan was edited, or costs more by now. */
+const SHOWN = ['kind', 'target', 'title', 'impact', 'risk', 'undo', 'requires', 'diff'] as const;
+
+const shownField = (value: string | object): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
 /** Compares what was shown with what would be done now. A plan is never adapted behind the back of whoever confirmed it. */
 export function refuseStale(shown: PlanDocument, fresh: Plan): void {
   const now = new Map(fresh.changes.map((change) => [change.id, change]));
   for (const change of shown.changes) {
     const current = now.get(change.id);
-    if (current?.fingerprint === change.fingerprint) continue;
+    if (current?.fingerprint === change.fingerprint) {
+      const differs = SHOWN.filter((field) => !isDeepStrictEqual(current[field], change[field]));
+      if (differs.length === 0) continue;
+      throw new StalePlanError(
+        `The plan shows another ${differs.join(', ')} of ${change.id} than what would be done. Nothing was done. Plan again.`,
+        `What the plan shows:\n${differs.map((field) => shownField(change[field])).join('\n')}\nWhat would be done now:\n${differs.map((field) => shownField(current[field])).join('\n')}`,
+      );
+    }
     const was = `What the plan shows:\n${change.diff}`;
     const is = current === undefined ? 'Now no such change would be made.' : `What would be done now:\n${current.diff}`;
     throw new StalePlanError(`${change.target.name} changed since the plan was made. Nothing was done. Plan again.`, `${was}\n${is}`);

@@ -111,3 +111,6 @@ export function terminalDanger(text: string, { color = false }: { readonly color
   const found = TERMINAL_DANGER.exec(bare);
   return found === null ? null : JSON.stringify(bare.slice(Math.max(0, found.index - 40), found.index + 40));
 }
+
+/** How often a property is tried: `usual`, or what HARDEN_FUZZ_RUNS says for a long search. */
+export const fuzzRuns = (usual: number): number => Number(process.env['HARDEN_FUZZ_RUNS'] ?? usual);
