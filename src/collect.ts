@@ -1,6 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { auditFileRequests, auditParentPaths, auditRequests, auditStatPaths, layerDirectories, parseAudit } from './collect/audit.ts';
 import { readCompose } from './collect/compose.ts';
+import { parseDiskUsage } from './collect/disk-usage.ts';
 import { configFlag, containerdFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
 import {
   parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
@@ -39,6 +40,8 @@ export interface CollectOptions {
   readonly deep?: boolean;
   /** Also measure what containers use and have written. */
   readonly evidence?: boolean;
+  /** Also ask how much space is used, which may take minutes. */
+  readonly diskUsage?: boolean;
 }
 
 interface EngineAnswers {
@@ -68,12 +71,20 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
   try {
     options.progress?.(`reading ${engine.endpoint.url} (${engine.endpoint.source})`);
     const facts = await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', options.evidence === true, (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
-    if (options.deep !== true) return facts;
+    const measured = options.diskUsage === true ? { ...facts, diskUsage: await measureDisk(engine, options.progress) } : facts;
+    if (options.deep !== true) return measured;
     const { withFilesystems } = await import('./image/look-inside.ts');
-    return await withFilesystems(engine, facts, options.progress ?? (() => undefined));
+    return await withFilesystems(engine, measured, options.progress ?? (() => undefined));
   } finally {
     engine.close();
   }
+}
+
+async function measureDisk(engine: Engine, progress: CollectOptions['progress']): Promise<NonNullable<Facts['diskUsage']>> {
+  progress?.('asking the engine how much space is used, which may take minutes');
+  const [answer] = await Promise.allSettled([engine.diskUsage()]);
+  progress?.('');
+  return flattened(settled(answer), parseDiskUsage);
 }
 
 async function collectFrom(engine: Engine, reader: HostReader, stateDir: string, evidence: boolean, contentTrust: string | undefined): Promise<Facts> {

@@ -164,7 +164,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(
     command('collect', look, 'Write the facts of this host to one JSON file, secrets masked, for `--facts`.')
       .addOption(new Option('-o, --output <file>', 'where to write it (mode 0600); - is standard output').makeOptionMandatory().helpGroup(OUTPUT)),
-    engine, vulnerabilities, deep, common,
+    engine, policyFile, vulnerabilities, deep, common,
   ).action(async (options: CollectOptions) => exit(await (await import('./commands/collect.ts')).collectFacts(options, context)));
 
   extend(

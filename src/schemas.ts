@@ -104,6 +104,7 @@ const parameters = z.strictObject({
   }).exactOptional(),
   operations: z.strictObject({
     unusedImageDays: anyDays.exactOptional(), stoppedContainerDays: anyDays.exactOptional(), execWindowHours: hours.exactOptional(),
+    maxReclaimable: z.union([z.int().min(0), line.regex(SIZE)], 'must be a size as in 20g').exactOptional(),
     removeUnusedImages: z.array(line).exactOptional(), removeStoppedContainers: z.array(line).exactOptional(),
   }).exactOptional(),
   swarm: z.strictObject({

@@ -15,7 +15,7 @@ import { systemUnit } from '../src/collect/daemon.ts';
 import { parseInfo, parseVersion } from '../src/collect/engine-api.ts';
 import { parseMountInfo, parseOsRelease } from '../src/collect/host.ts';
 import { parseInspect } from '../src/container/from-inspect.ts';
-import { EngineError, resolveEndpoint } from '../src/host/engine.ts';
+import { connectEngine, EngineError, resolveEndpoint } from '../src/host/engine.ts';
 import type { HostReader, ReadRequest, SocketOwner } from '../src/host/port.ts';
 import type { Facts, JsonObject, Observed } from '../src/model.ts';
 import { absent, present, unreadable, valueOf } from '../src/model.ts';
@@ -160,12 +160,42 @@ describe.each([
     expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(8);
   });
 
+  it('tells how much space is used where that is asked for', async () => {
+    const measured = { LayersSize: 30, Images: [{ Id: 'sha256:a', Size: 20, SharedSize: 5 }, { Id: 'sha256:b', Size: 15, SharedSize: -1 }], Containers: [{ Id: 'c', SizeRw: 7 }, { Id: 'd' }, { Id: 'e', SizeRw: -1 }],
+      BuildCache: [{ Size: 1, InUse: true, Shared: false }, { Size: 2, InUse: false, Shared: true }, { Size: 4, InUse: false, Shared: false }], Volumes: null };
+    const usageOf = async (body: unknown, status = 200): Promise<readonly [Facts['diskUsage'], readonly string[]]> => {
+      const { asked: seen, dockerHost } = await serve((path) => path.includes('/system/df') ? { status, body } : answersOf(recorded)(path));
+      const { diskUsage } = await collect({ dockerHost, reader: replay(recorded), diskUsage: true });
+      return [diskUsage, seen.filter((path) => path.includes('/system/df'))];
+    };
+    expect(facts.diskUsage).toBeUndefined();
+    const images = [{ id: 'sha256:a', size: 20, shared: 5 }, { id: 'sha256:b', size: 15, shared: null }];
+    // Volumes are left out where the engine can do that: measuring them takes longest.
+    expect(await usageOf(measured)).toEqual([
+      present({ layers: 30, images, containers: [{ id: 'c', written: 7 }, { id: 'd', written: 0 }, { id: 'e', written: null }], buildCache: 4 }),
+      [apiVersion === '1.41' ? '/system/df' : '/v1.44/system/df?type=image&type=container&type=build-cache'],
+    ]);
+    expect((await usageOf({ LayersSize: 0, Images: null, Containers: null, BuildCache: null }))[0]).toEqual(present({ layers: 0, images: [], containers: [], buildCache: 0 }));
+    for (const body of [{}, { ...measured, LayersSize: -1 }, { ...measured, Images: [{ Id: 'sha256:a', Size: -1 }] }, { ...measured, Containers: 'many' }]) expect((await usageOf(body))[0]).toMatchObject({ status: 'unreadable' });
+    expect((await usageOf({ message: 'a disk usage operation is already running' }, 500))[0]).toMatchObject({ status: 'unreadable', reason: expect.stringContaining('already running') as string });
+  });
+
   it('is plain JSON, and comes back from a snapshot as it was', async () => {
     expect(JSON.parse(JSON.stringify(facts))).toEqual(facts);
     const path = join(directory, `${name}.json`);
     await writeFile(path, JSON.stringify(exportSnapshot(facts)));
     expect(await loadSnapshot(path)).toEqual(facts);
   });
+});
+
+it('does not wait for ever for an engine that measures its disk', async () => {
+  await listen((request, response) => { if (request.url === '/version') response.end('{"ApiVersion":"1.41"}'); });
+  const engine = await connectEngine({ dockerHost: `unix://${socket}`, measureTimeoutMs: 200 });
+  try {
+    await expect(engine.diskUsage()).rejects.toThrow('did not tell within 1 s how much space is used');
+  } finally {
+    engine.close();
+  }
 });
 
 describe('proof that the engine is this host\'s', () => {

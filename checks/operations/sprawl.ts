@@ -13,7 +13,7 @@ const since16 = (number: string, before: string): Record<string, string> => ({
 });
 
 /** Ids of the images that containers were made from, whatever their state. */
-function usedImages(facts: Facts): Observed<ReadonlySet<string>> {
+export function usedImages(facts: Facts): Observed<ReadonlySet<string>> {
   if (facts.containers.status !== 'present') return unreadable(facts.containers.status === 'unreadable' ? facts.containers.reason : 'the containers of the engine are not known');
   const used = new Set<string>();
   for (const { name, spec } of facts.containers.value) {
@@ -69,7 +69,7 @@ export const imageSprawl: Check<IdleDetail> = {
 const CONTAINERS: Target = { kind: 'container', name: 'containers', id: 'containers' };
 
 /** States in which nothing runs, and which do not end by themselves. */
-const isStopped = ({ state }: ContainerRuntime): boolean => state === 'exited' || state === 'created';
+export const isStopped = ({ state }: ContainerRuntime): boolean => state === 'exited' || state === 'created';
 
 export const containerSprawl: Check<IdleDetail> = {
   id: 'operations.container-sprawl',

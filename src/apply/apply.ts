@@ -347,7 +347,7 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
   try {
     await refuseUnfinished(session);
     // Only what is read while the lock is held is sure to be what is changed.
-    const facts = await session.collect();
+    const facts = await session.collect(true);
     const { plan, findings } = replan(facts);
     refuseStale(shown, plan);
     await preflight(session, facts, plan.changes);
@@ -363,7 +363,7 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
 }
 
 async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
-  const facts = await session.collect();
+  const facts = await session.collect(true);
   const { plan, findings } = replan(facts);
   refuseStale(shown, plan);
   return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session, facts), failure: null, interrupted: null, leftovers: [], remarks: [] };
@@ -434,4 +434,4 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
   return { exitCode: exitCode === 0 && remarks.length > 0 ? 1 : exitCode, outcomes, failure, interrupted, leftovers, remarks };
 }
 
-const rescan = async (session: Session, replan: (facts: Facts) => PlanResult): Promise<readonly Finding[]> => replan(await session.collect()).findings;
+const rescan = async (session: Session, replan: (facts: Facts) => PlanResult): Promise<readonly Finding[]> => replan(await session.collect(true)).findings;

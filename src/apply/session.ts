@@ -14,7 +14,8 @@ export interface Session {
   readonly restartCommand: string | undefined;
   /** Of the engine that is talked to, answer or not, as in Facts.engine.endpoint. */
   readonly endpoint: string;
-  collect(): Promise<Facts>;
+  /** `thorough`: with all that verdicts rest on, also what takes long to read (--deep, how much space is used). Steps and health checks need no more than the rest. */
+  collect(thorough?: boolean): Promise<Facts>;
   /** True when the engine's API answers. */
   ping(): Promise<boolean>;
   /** What changes the engine. */

@@ -20,7 +20,7 @@ import type { Layout } from '../render/layout.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { readPlan } from './documents.ts';
 import { matchDockerfiles, readDockerfiles } from './dockerfiles.ts';
-import { look, readFacts, stateDirOf, warnOfWaivers } from './look.ts';
+import { look, needsDiskUsage, readFacts, stateDirOf, warnOfWaivers } from './look.ts';
 import { requireTargets } from '../targets.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 import type { PlanChoice } from './planning.ts';
@@ -53,8 +53,8 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   const agreed = await agree(choice, planned, facts, options, context);
   // Reports are read once: a file that is gone by the rescan must not end a run half-way.
   const { vulnerabilities: _, ...where } = options;
-  const opened = await openSession(where, agreed.choice.selected, context);
-  const session = { ...opened, collect: async () => ({ ...await opened.collect(), ...(facts.vulnerabilities !== undefined && { vulnerabilities: facts.vulnerabilities }) }) };
+  const opened = await openSession({ ...where, diskUsage: needsDiskUsage(agreed.choice.policy, agreed.choice.selected) }, agreed.choice.selected, context);
+  const session = { ...opened, collect: async (thorough?: boolean) => ({ ...await opened.collect(thorough), ...(facts.vulnerabilities !== undefined && { vulnerabilities: facts.vulnerabilities }) }) };
   session.holdSignals();
   try {
     const { plan } = agreed.planned;
@@ -106,7 +106,7 @@ async function savedChoice(path: string, options: ApplyOptions, context: Context
   const own = policyOf(plan, today);
   const policy = lowered(own, options);
   const choice = { policy: own, selected: selectChecks(checks, own).selected, picks: plan.inputs.picks, restartCommand: options.restartCommand };
-  const facts = await readFacts({ ...options, evidence: true }, context);
+  const facts = await readFacts({ ...options, evidence: true, diskUsage: needsDiskUsage(own, choice.selected) }, context);
   requirePower(facts, context);
   requireTargets(own.targets, facts);
   refuseStale(plan, planFor(choice, facts, context).plan);

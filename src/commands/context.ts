@@ -32,6 +32,8 @@ export interface WhereOptions {
   readonly deep?: boolean;
   /** Also measure what containers use and have written: for a plan, not for a verdict. */
   readonly evidence?: boolean;
+  /** Also measure how much space is used, which may take the engine minutes: where the policy says how much may be. */
+  readonly diskUsage?: boolean;
 }
 
 /** In which form results are printed, and where to. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { checks } from '../../checks/index.ts';
+import { reclaimable } from '../../checks/operations/reclaimable.ts';
 import { remediations } from '../../remediations/index.ts';
 import { evaluate } from '../evaluate.ts';
 import { UsageError } from '../errors.ts';
@@ -31,10 +32,14 @@ export async function look(where: WhereOptions, flags: PolicyFlags, context: Con
   if (path !== null) context.progress(`policy ${path}`);
   const { selected } = selectChecks(checks, policy);
   const start = context.now().getTime();
-  const facts = await readFacts(where, context);
+  const facts = await readFacts({ ...where, diskUsage: needsDiskUsage(policy, selected) }, context);
   requireTargets(policy.targets, facts);
   return { policy, selected, facts, durationMs: context.now().getTime() - start };
 }
+
+/** Measuring how much space is used takes time, so it is done only for the check that asks, with the limit that it needs. */
+export const needsDiskUsage = ({ parameters }: Policy, selected: readonly Check[]): boolean =>
+  parameters.operations?.maxReclaimable !== undefined && selected.some(({ id }) => id === reclaimable.id);
 
 /**
  * The facts of a host, or of a snapshot, with what scanners wrote about its images.
@@ -55,7 +60,7 @@ async function readHost(where: WhereOptions, context: Context): Promise<Facts> {
     if (deep === true) throw new UsageError('--deep looks inside the images of an engine, and --facts reads a snapshot\nGive --deep to the `harden collect` that makes it.');
     return loadSnapshot(snapshot);
   }
-  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), evidence: where.evidence === true, stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), progress: (text) => context.progress(text) });
+  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), evidence: where.evidence === true, diskUsage: where.diskUsage === true, stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), progress: (text) => context.progress(text) });
   const { version, endpoint } = facts.engine;
   if (version.status !== 'present') {
     const reason = version.status === 'absent' ? 'nothing answers there' : version.reason;

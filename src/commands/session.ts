@@ -59,7 +59,7 @@ export async function openSession(options: SessionOptions, checks: readonly Chec
     tool: TOOL,
     restartCommand: options.restartCommand,
     endpoint: engine.endpoint.url,
-    collect: () => readFacts({ ...options, evidence: true }, context),
+    collect: (thorough = false) => readFacts({ ...options, evidence: true, deep: thorough && options.deep === true, diskUsage: thorough && options.diskUsage === true }, context),
     ping: () => engine.version().then(() => true, () => false),
     engine: engine.control,
     now: () => context.now(),

@@ -18,7 +18,7 @@ import { TOOL } from '../version.ts';
 import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
 import { planFrom, readPlan, readReport } from './documents.ts';
-import { readFacts, stateDirOf, warnOfWaivers } from './look.ts';
+import { needsDiskUsage, readFacts, stateDirOf, warnOfWaivers } from './look.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 import { policyOf } from './planning.ts';
 
@@ -44,7 +44,7 @@ export async function verify(saved: string | undefined, options: VerifyOptions, 
   const { policy: today } = await loadPolicy({ flags: { policy: options.policy }, cwd: context.cwd, euid: context.euid });
   const yardstick = await yardstickOf(saved, options, today, context);
   const { selected } = selectChecks(checks, yardstick.policy);
-  const facts = await readFacts(options, context);
+  const facts = await readFacts({ ...options, diskUsage: needsDiskUsage(yardstick.policy, selected) }, context);
   const { report, findings } = evaluate(selected, remediations, facts, yardstick.policy, { now: context.now(), durationMs: 0, tool: TOOL });
   warnOfWaivers(yardstick.policy, findings, context);
   const results = compare({ before: yardstick.before, after: findings, promises: yardstick.promises, services: serviceNames(facts) });

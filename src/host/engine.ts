@@ -10,7 +10,7 @@ import { at, object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { mapObserved, present, unreadable } from '../model.ts';
-import type { EngineControl } from './engine-control.ts';
+import type { EngineControl, Modem } from './engine-control.ts';
 import { createEngineControl } from './engine-control.ts';
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
@@ -23,6 +23,10 @@ const MAX_EXECS = 32;
 /** What is asked for besides may take this long; the rest of a scan does not wait for it longer. */
 const EXTRA_TIMEOUT_MS = 10_000;
 const MAX_EVENT_BYTES = 4 * 1024 * 1024;
+/** The engine walks the files of every container to measure them. */
+const MEASURE_TIMEOUT_MS = 5 * 60_000;
+/** The first version of the interface by which it can be told to leave out volumes, and whose answer is known. */
+const MEASURES_PARTS = 44;
 
 /** No engine, or none that can be talked to. Three parts: what is wrong, where, and what to do next. */
 export class EngineError extends UsageError {
@@ -44,6 +48,8 @@ export interface EngineOptions {
   /** --docker-host. */
   readonly dockerHost?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
+  /** How long `diskUsage` may take; five minutes where nothing is said. */
+  readonly measureTimeoutMs?: number;
 }
 
 /** One container as the engine lists it; `raw` is what GET /containers/ID/json answers. */
@@ -105,6 +111,8 @@ export interface Engine {
   imageArchive(id: string): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** By id; those that vanish meanwhile are left out. */
   evidence(ids: readonly string[]): Promise<ReadonlyMap<string, RawEvidence>>;
+  /** GET /system/df, without volumes where the engine can leave them out. It may take minutes. */
+  diskUsage(): Promise<JsonObject>;
   networks(): Promise<Json>;
   volumes(): Promise<JsonObject>;
   /** Only a manager can answer. */
@@ -123,6 +131,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   Object.defineProperty(agent, inspect.custom, { value: () => 'Agent' });
   let client: Promise<Dockerode> | undefined;
   let archiveClient: Promise<Dockerode> | undefined;
+  let measuringClient: Promise<Dockerode> | undefined;
   const ask = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
     client ??= createClient(endpoint, agent);
     try {
@@ -236,6 +245,19 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       const [changes, stats] = await Promise.all([container((found) => found.changes()), container((found) => found.stats({ stream: false, 'one-shot': true }))]);
       return changes === undefined || stats === undefined ? [] : [[id, { changes: mapObserved(changes, listOf), stats }] as const];
     })).flat()),
+    diskUsage: async () => {
+      const version = expectObject(await ask((docker) => docker.version()))['ApiVersion'];
+      const inParts = typeof version === 'string' && Number(version.split('.')[1]) >= MEASURES_PARTS;
+      const patience = options.measureTimeoutMs ?? MEASURE_TIMEOUT_MS;
+      const abortSignal = AbortSignal.timeout(patience);
+      // The signal comes first: a silent engine is nothing unusual here.
+      measuringClient ??= createClient(endpoint, agent, patience + REQUEST_TIMEOUT_MS);
+      try {
+        return expectObject(await measure(await measuringClient, inParts, abortSignal));
+      } catch (error) {
+        throw abortSignal.aborted ? new EngineError(`the engine at ${endpoint.url} did not tell within ${Math.ceil(patience / 1000)} s how much space is used`, { cause: error }) : engineError(error, endpoint);
+      }
+    },
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
     volumes: async () => expectObject(await ask((docker) => docker.listVolumes())),
     swarm: async () => {
@@ -248,6 +270,15 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     close: () => agent.destroy(),
   };
 }
+
+/** The client's own call cannot name parts, and takes the newest version of the interface, whose answer may be another one. */
+const measure = (docker: Dockerode, inParts: boolean, abortSignal: AbortSignal): Promise<Json> => new Promise((resolve, reject) => {
+  const what = inParts ? { path: `/v1.${MEASURES_PARTS}/system/df?`, options: { _query: { type: ['image', 'container', 'build-cache'] } } } : { path: '/system/df' };
+  (docker.modem as Modem).dial({ ...what, method: 'GET', statusCodes: { 200: true }, abortSignal }, (error, answer) => {
+    if (error === null || error === undefined) resolve(answer as Json);
+    else reject(error);
+  });
+});
 
 /** The engine's clock in GET /info as its interface takes it: seconds since 1970 with nanoseconds. */
 function timestampOf(info: JsonObject, endpoint: Endpoint): string {

@@ -29,6 +29,8 @@ export interface Facts {
   readonly execHistory?: Observed<ExecHistory>;
   /** Names of volumes (GET /volumes); missing in a snapshot that did not ask. */
   readonly volumes?: Observed<readonly string[]>;
+  /** What takes space on the engine's disk (GET /system/df); missing where nobody asked, since measuring may take the engine minutes. */
+  readonly diskUsage?: Observed<DiskUsage>;
   /** What only a manager of an active swarm knows; absent: this node is none. Missing in a snapshot that did not ask. */
   readonly swarm?: Observed<SwarmFacts>;
   /** How this node listens in its swarm (DATA/swarm/docker-state.json); absent: it is in no swarm. */
@@ -41,6 +43,18 @@ export interface Facts {
   readonly vulnerabilities?: readonly VulnerabilityScan[];
   /** What --image named, a reference or a path: nothing but that image was looked at. */
   readonly onlyImage?: string;
+}
+
+/** Bytes; null: the engine does not say. Volumes are not measured: what is in one is data, whether or not a container uses it now. */
+export interface DiskUsage {
+  /** All layers of all images, each counted once. */
+  readonly layers: number;
+  /** `shared`: what of an image's layers others have too. */
+  readonly images: readonly { readonly id: string; readonly size: number; readonly shared: number | null }[];
+  /** What containers wrote outside of their mounts. */
+  readonly containers: readonly { readonly id: string; readonly written: number | null }[];
+  /** Of the build cache what no build uses now and no image shares. */
+  readonly buildCache: number;
 }
 
 /** A project of Docker Compose, by the labels of its containers, which anybody may write: paths are a claim until `rehearsal` is there. */

@@ -90,6 +90,8 @@ export interface Parameters {
     readonly unusedImageDays?: number;
     /** How long a stopped container may lie around; 30 where nothing is said, 0 for not at all. */
     readonly stoppedContainerDays?: number;
+    /** How much may lie around in unused images, stopped containers and the build cache: bytes, or with the suffix b, k, m or g. It is measured only where this is set. */
+    readonly maxReclaimable?: string | number;
     /** Names of images, as globs, that are removed once they are unused for that long: all tags of an image have to match; of one without a tag, the id. */
     readonly removeUnusedImages?: readonly string[];
     /** Names of containers, as globs, that are removed once they are stopped for that long. */

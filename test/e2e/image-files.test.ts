@@ -76,6 +76,19 @@ describe.skipIf(skipReason('systemd') !== null)(titled('inside images', 'systemd
       }
     });
 
+    test('what nothing uses is measured where the policy says how much may lie around', async () => {
+      const limited = (limit: string): readonly string[] => ['-c', 'operations.reclaimable', '--set', `operations.maxReclaimable=${limit}`];
+      await host.run('--name', 'wrote', 'busybox:latest', 'sh', '-c', 'dd if=/dev/zero of=/large bs=1M count=5');
+      const document = await scan(host, ...limited('4m'));
+      expect(outcomes(document)).toEqual({ 'operations.reclaimable': 'warn' });
+      expect(document.results[0]?.findings[0]?.message).toMatch(/could be freed: .* in images that no container uses and 5 MiB in 1 stopped container; 4 MiB are allowed$/u);
+      expect((await plan(host, ...limited('4m'))).deferred.map(({ check, reason }) => `${check} ${reason}`)).toEqual(['operations.reclaimable manual']);
+      expect(outcomes(await scan(host, ...limited('20g')))).toEqual({ 'operations.reclaimable': 'pass' });
+      expect(outcomes(await scan(host, '--facts', '/tmp/facts.json', ...limited('20g')))).toEqual({ 'operations.reclaimable': 'unknown' });
+      await host.exec('docker rename wrote harden-kept-$(docker inspect -f "{{.Id}}" wrote | cut -c1-12)', { check: true });
+      expect((await scan(host, ...limited('1'))).results[0]?.findings[0]?.message).not.toContain('stopped container');
+    });
+
     test('an archive that was cut or changed is refused, and nothing is judged', async () => {
       const damage = { cut: 'head -c 100000 /tmp/good.tar > /tmp/damaged.tar', changed: "sed 's/toor/t00r/g' /tmp/good.tar > /tmp/damaged.tar" };
       for (const [name, command] of Object.entries(damage)) {
