@@ -1,6 +1,6 @@
 /** The cgroup hierarchies of the machine: v1 with one mount per controller, or v2. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { readdir, rmdir } from 'node:fs/promises';
+import { readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
@@ -12,6 +12,19 @@ export function cgroupMounts(): string[] {
     .filter((line) => / - cgroup2? /.test(line))
     .map((line) => line.split(' ')[4] ?? '')
     .filter((path) => path === CGROUP_ROOT || path.startsWith(`${CGROUP_ROOT}/`));
+}
+
+/** Lets what is frozen in cgroups with one of these names run on. */
+export async function thawCgroups(names: readonly string[]): Promise<void> {
+  const wanted = new Set(names);
+  for (const mount of cgroupMounts()) {
+    const directories = await readdir(mount, { withFileTypes: true, recursive: true }).catch(() => []);
+    for (const { name, parentPath } of directories.filter((entry) => entry.isDirectory() && wanted.has(entry.name))) {
+      // One of the two is there, of v1 only in the hierarchy of the freezer.
+      await writeFile(join(parentPath, name, 'freezer.state'), 'THAWED').catch(() => undefined);
+      await writeFile(join(parentPath, name, 'cgroup.freeze'), '0').catch(() => undefined);
+    }
+  }
 }
 
 /**

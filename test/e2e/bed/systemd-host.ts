@@ -1,7 +1,7 @@
 /** Hosts that boot a real systemd, with Docker, containerd and sshd as services: containers of the outer engine. */
 import { ENGINE } from './layout.ts';
 import { currentRun, HAND } from './runs.ts';
-import { cgroupMounts, containerIds, removeCgroups } from './cgroups.ts';
+import { cgroupMounts, containerIds, removeCgroups, thawCgroups } from './cgroups.ts';
 import { docker, dockerCommand, enginePid, hostImage, withEngine } from './engine.ts';
 import { hostMounts, hostRoot, type Suite } from './roots.ts';
 import { tail, until } from './shell.ts';
@@ -47,6 +47,8 @@ export class SystemdHost extends TestHost {
     const found = await docker(['inspect', '--format', mountSource(DATA_ROOT), this.container]);
     if (found.code !== 0) return;
     const inner = containerIds(found.stdout.trim());
+    // What is paused cannot be killed, and no host ends before all that is in it.
+    await thawCgroups(inner);
     await docker(['rm', '--force', '--volumes', this.container], { check: true });
     await removeCgroups(inner);
   }
@@ -88,6 +90,7 @@ export async function upSystemdHost({ name, suite = 'bookworm', prepare }: Syste
     throw new Error(`host ${name}: ${stderr.trim()}`);
   });
   const host = await attach(container);
+  if (host.address === '') throw new Error(`host ${container} is not running (see: docker --host unix://${ENGINE.socket} logs ${container})`);
   if (prepare !== undefined) {
     await prepare(host);
     await host.exec(['touch', GO_FILE], { check: true });
@@ -122,11 +125,11 @@ async function explainBoot(host: SystemdHost): Promise<string> {
   ].join('\n');
 }
 
+/** The address is empty where it does not run any more: such a host can still be taken down. */
 async function attach(container: string): Promise<SystemdHost> {
   const format = '{{.Config.Hostname}} {{.NetworkSettings.IPAddress}}';
   const { stdout } = await docker(['inspect', '--format', format, container], { check: true });
   const [name = '', address = ''] = stdout.trim().split(' ');
-  if (address === '') throw new Error(`host ${container} is not running (see: docker --host unix://${ENGINE.socket} logs ${container})`);
   return new SystemdHost(name, container, address);
 }
 
