@@ -21,7 +21,7 @@ import type { Engine, Endpoint, RawContainer, RawImage, RawSwarm } from './host/
 import { createLocalReader } from './host/local-reader.ts';
 import type { HostReader, SocketOwner } from './host/port.ts';
 import { MANAGED_PATHS, unitDropInPath } from './managed.ts';
-import type { AuditFacts, ContainerFacts, DaemonFacts, EngineFacts, Facts, FileStat, HostFacts, Json, JsonObject, Observed } from './model.ts';
+import type { AuditFacts, ContainerFacts, DaemonFacts, EngineFacts, Facts, FileStat, HostFacts, Json, JsonObject, Observed, TargetSelection } from './model.ts';
 import { absent, mapObserved, present, unreadable, valueOf } from './model.ts';
 import { readStartedWith, startedWithPath } from './started-with.ts';
 import { TOOL } from './version.ts';
@@ -38,6 +38,8 @@ export interface CollectOptions {
   readonly progress?: (message: string) => void;
   /** Look inside the file systems of images. */
   readonly deep?: boolean;
+  /** Which images `deep` looks into; all where nothing is said. */
+  readonly targets?: TargetSelection;
   /** Also measure what containers use and have written. */
   readonly evidence?: boolean;
   /** Also ask how much space is used, which may take minutes. */
@@ -74,7 +76,7 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
     const measured = options.diskUsage === true ? { ...facts, diskUsage: await measureDisk(engine, options.progress) } : facts;
     if (options.deep !== true) return measured;
     const { withFilesystems } = await import('./image/look-inside.ts');
-    return await withFilesystems(engine, measured, options.progress ?? (() => undefined));
+    return await withFilesystems(engine, measured, options.targets, options.progress ?? (() => undefined));
   } finally {
     engine.close();
   }

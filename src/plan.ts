@@ -12,7 +12,7 @@ import type { GivenDockerfile } from './plan/dockerfile.ts';
 import type { PlannedEdit } from './plan/planned.ts';
 import { predict } from './plan/predict.ts';
 import type { RestartMethod } from './plan/restart.ts';
-import { lostByRestart, restartForecast } from './plan/restart.ts';
+import { lockedByRestart, lostByRestart, restartForecast, UNLOCK_STEPS } from './plan/restart.ts';
 import { untrustedDirectory } from './plan/trust.ts';
 
 export interface PlanRequest {
@@ -80,6 +80,8 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
       needs: 'let them end, stop them, or start them without --rm',
     };
   }
+  const locked = edit.impact === 'restart' ? lockedByRestart(facts) : null;
+  if (locked !== null) return { reason: 'guard', explanation: `It needs a restart of the daemon, after which ${locked}.`, needs: UNLOCK_STEPS };
   if (isObjectEdit(edit)) return null;
   const path = pathOf(edit);
   const redirected = untrustedDirectory(facts, path);

@@ -158,7 +158,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .argument('[plan]', 'a plan saved by `harden plan -o`')
       .addOption(new Option('--run <id>', 'a run from `harden history`').helpGroup(WHAT))
       .addOption(new Option('--baseline <file>', 'an earlier `harden scan --format json`').helpGroup(WHAT)),
-    engine, snapshot, policyFile, vulnerabilities, deep, output('table (default) or json', 'write the result to a file'), limit, common,
+    engine, snapshot, policyFile, vulnerabilities, deep, output('table (default), json or docker-bench (the verdicts as they are now)', 'write the result to a file'), limit, common,
   ).action(async (plan: string | undefined, options: VerifyOptions) => exit(await (await import('./commands/verify.ts')).verify(plan, options, context)));
 
   extend(

@@ -12,7 +12,7 @@ import { createRun, listRuns, markRolledBack, readBackup, readRun, resumeRun } f
 import { acquireLock } from '../lock.ts';
 import type { Facts, Json, JsonObject } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
-import { lostByRestart, restartMethod } from '../plan/restart.ts';
+import { lockedByRestart, lostByRestart, restartMethod } from '../plan/restart.ts';
 import { describeAction } from '../steps.ts';
 import type { PerformedAction } from './actions.ts';
 import { actionIn, lostBy, touchedSince } from './actions.ts';
@@ -207,11 +207,17 @@ async function refuseTouched(session: Session, run: RunRecord, effects: Journall
   }
 }
 
-/** Containers with --rm that run now would be lost, and that is nobody's wish when he asks for the old state. */
-function refuseLoss(runId: string, { daemon }: RunEffects, facts: Facts | null): void {
-  const lost = daemon === 'restart' && facts !== null ? lostByRestart(facts) : [];
+/** Containers with --rm that run now would be lost, and a manager with autolock would stay locked: that is nobody's wish when he asks for the old state. */
+function refuseLoss(runId: string, { daemon, actions }: RunEffects, facts: Facts | null): void {
+  if (daemon !== 'restart' || facts === null) return;
+  const lost = lostByRestart(facts);
   if (lost.length > 0) {
     throw new UsageError(`Run ${runId} cannot be rolled back now: the restart of the daemon would remove what was started with --rm and still runs: ${listNames(lost)}. Nothing was done. Let them end, or stop them.`);
+  }
+  // Autolock of the run itself is taken back before the daemon.
+  const locked = actions.some(({ action }) => action.kind === 'lockSwarm') ? null : lockedByRestart(facts);
+  if (locked !== null) {
+    throw new UsageError(`Run ${runId} cannot be rolled back now: it needs a restart of the daemon, after which ${locked}. Nothing was done.\nTurn autolock off for the while: docker swarm update --autolock=false, roll back, then docker swarm update --autolock=true and keep the new key.`);
   }
 }
 

@@ -53,7 +53,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   const agreed = await agree(choice, planned, facts, options, context);
   // Reports are read once: a file that is gone by the rescan must not end a run half-way.
   const { vulnerabilities: _, ...where } = options;
-  const opened = await openSession({ ...where, diskUsage: needsDiskUsage(agreed.choice.policy, agreed.choice.selected) }, agreed.choice.selected, context);
+  const opened = await openSession({ ...where, targets: agreed.choice.policy.targets, diskUsage: needsDiskUsage(agreed.choice.policy, agreed.choice.selected) }, agreed.choice.selected, context);
   const session = { ...opened, collect: async (thorough?: boolean) => ({ ...await opened.collect(thorough), ...(facts.vulnerabilities !== undefined && { vulnerabilities: facts.vulnerabilities }) }) };
   session.holdSignals();
   try {
@@ -106,7 +106,7 @@ async function savedChoice(path: string, options: ApplyOptions, context: Context
   const own = policyOf(plan, today);
   const policy = lowered(own, options);
   const choice = { policy: own, selected: selectChecks(checks, own).selected, picks: plan.inputs.picks, restartCommand: options.restartCommand };
-  const facts = await readFacts({ ...options, evidence: true, diskUsage: needsDiskUsage(own, choice.selected) }, context);
+  const facts = await readFacts({ ...options, evidence: true, targets: own.targets, diskUsage: needsDiskUsage(own, choice.selected) }, context);
   requirePower(facts, context);
   requireTargets(own.targets, facts);
   refuseStale(plan, planFor(choice, facts, context).plan);

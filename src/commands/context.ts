@@ -1,4 +1,5 @@
 import type { Prompter } from '../ask.ts';
+import type { TargetSelection } from '../model.ts';
 import type { Layout } from '../render/layout.ts';
 
 /** All that a command may touch of the process it runs in. */
@@ -30,6 +31,8 @@ export interface WhereOptions {
   readonly vulnerabilities?: readonly string[];
   /** Look inside the file systems of images. */
   readonly deep?: boolean;
+  /** Which images `deep` looks into. */
+  readonly targets?: TargetSelection;
   /** Also measure what containers use and have written: for a plan, not for a verdict. */
   readonly evidence?: boolean;
   /** Also measure how much space is used, which may take the engine minutes: where the policy says how much may be. */

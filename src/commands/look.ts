@@ -32,7 +32,7 @@ export async function look(where: WhereOptions, flags: PolicyFlags, context: Con
   if (path !== null) context.progress(`policy ${path}`);
   const { selected } = selectChecks(checks, policy);
   const start = context.now().getTime();
-  const facts = await readFacts({ ...where, diskUsage: needsDiskUsage(policy, selected) }, context);
+  const facts = await readFacts({ ...where, targets: policy.targets, diskUsage: needsDiskUsage(policy, selected) }, context);
   requireTargets(policy.targets, facts);
   return { policy, selected, facts, durationMs: context.now().getTime() - start };
 }
@@ -60,7 +60,7 @@ async function readHost(where: WhereOptions, context: Context): Promise<Facts> {
     if (deep === true) throw new UsageError('--deep looks inside the images of an engine, and --facts reads a snapshot\nGive --deep to the `harden collect` that makes it.');
     return loadSnapshot(snapshot);
   }
-  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), evidence: where.evidence === true, diskUsage: where.diskUsage === true, stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), progress: (text) => context.progress(text) });
+  const facts = await collect({ ...(dockerHost !== undefined && { dockerHost }), evidence: where.evidence === true, diskUsage: where.diskUsage === true, stateDir: stateDirOf(where, context), ...(deep !== undefined && { deep }), ...(where.targets !== undefined && { targets: where.targets }), progress: (text) => context.progress(text) });
   const { version, endpoint } = facts.engine;
   if (version.status !== 'present') {
     const reason = version.status === 'absent' ? 'nothing answers there' : version.reason;

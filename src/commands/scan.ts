@@ -1,11 +1,8 @@
-import { checks } from '../../checks/index.ts';
-import { remediationFor } from '../../remediations/index.ts';
 import type { PolicyFlags } from '../policy.ts';
-import type { DockerBenchEntry } from '../render/docker-bench.ts';
-import { DOCKER_BENCH_EDITION, dockerBench } from '../render/docker-bench.ts';
 import { renderTable } from '../render/table.ts';
 import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
+import { dockerBenchText } from './docker-bench.ts';
 import { judge, look } from './look.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 
@@ -26,7 +23,7 @@ export async function scan(options: ScanOptions, context: Context): Promise<Exit
   await emit(wanted, {
     table: (layout) => renderTable(report, layout, options.limit ?? null),
     json: () => printJson(report),
-    'docker-bench': () => printJson(dockerBench(report, dockerBenchEntries(), options.limit ?? null)),
+    'docker-bench': () => dockerBenchText(report, options.limit ?? null),
   }, layoutFor(context.layout, options), context);
   const { warn, unknown } = report.summary;
   switch (options.failOn) {
@@ -34,12 +31,4 @@ export async function scan(options: ScanOptions, context: Context): Promise<Exit
     case 'warn': return warn > 0 ? 1 : 0;
     case 'unknown': return warn + unknown > 0 ? 1 : 0;
   }
-}
-
-function dockerBenchEntries(): ReadonlyMap<string, DockerBenchEntry> {
-  return new Map(checks.map(({ id, cis }) => {
-    const { mode, effect, manual } = remediationFor(id) ?? {};
-    const remediation = mode === undefined ? null : mode === 'manual' ? (manual ?? null) : `harden plan -c ${id} shows the change. ${effect ?? ''}`;
-    return [id, { number: cis[DOCKER_BENCH_EDITION], remediation }];
-  }));
 }

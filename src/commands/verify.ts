@@ -17,6 +17,7 @@ import { countStates, verify as compare } from '../verify.ts';
 import { TOOL } from '../version.ts';
 import { printJson } from '../render/escape.ts';
 import type { Context, ExitCode, OutputOptions, WhereOptions } from './context.ts';
+import { dockerBenchText } from './docker-bench.ts';
 import { planFrom, readPlan, readReport } from './documents.ts';
 import { needsDiskUsage, readFacts, stateDirOf, warnOfWaivers } from './look.ts';
 import { destinations, emit, layoutFor } from './output.ts';
@@ -37,14 +38,14 @@ interface Yardstick {
 }
 
 export async function verify(saved: string | undefined, options: VerifyOptions, context: Context): Promise<ExitCode> {
-  const wanted = destinations(['table', 'json'], options);
+  const wanted = destinations(['table', 'json', 'docker-bench'], options);
   if ([saved, options.run, options.baseline].filter((given) => given !== undefined).length > 1) {
     throw new UsageError('verify holds the host to one thing: give PLAN, --run ID or --baseline FILE');
   }
   const { policy: today } = await loadPolicy({ flags: { policy: options.policy }, cwd: context.cwd, euid: context.euid });
   const yardstick = await yardstickOf(saved, options, today, context);
   const { selected } = selectChecks(checks, yardstick.policy);
-  const facts = await readFacts({ ...options, diskUsage: needsDiskUsage(yardstick.policy, selected) }, context);
+  const facts = await readFacts({ ...options, targets: yardstick.policy.targets, diskUsage: needsDiskUsage(yardstick.policy, selected) }, context);
   const { report, findings } = evaluate(selected, remediations, facts, yardstick.policy, { now: context.now(), durationMs: 0, tool: TOOL });
   warnOfWaivers(yardstick.policy, findings, context);
   const results = compare({ before: yardstick.before, after: findings, promises: yardstick.promises, services: serviceNames(facts) });
@@ -54,6 +55,8 @@ export async function verify(saved: string | undefined, options: VerifyOptions, 
   await emit(wanted, {
     table: (form) => renderOutcomes(outcomes, engineLine(report.host, report.benchmark, form), namer(report), form, options.limit ?? null),
     json: () => printJson(outcomes),
+    // That format has no place for what was promised: it tells the verdicts as they are now.
+    'docker-bench': () => dockerBenchText(report, options.limit ?? null),
   }, layout, context);
   const { pending, unmet, regressed } = outcomes.summary;
   return pending + unmet + regressed > 0 ? 1 : 0;

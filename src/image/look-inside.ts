@@ -3,8 +3,9 @@ import { open, readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Engine } from '../host/engine.ts';
-import type { Facts, ImageFacts, ImageFilesystem, Observed } from '../model.ts';
+import type { Facts, ImageFacts, ImageFilesystem, Observed, TargetSelection } from '../model.ts';
 import { present, unreadable, valueOf } from '../model.ts';
+import { targetFilter } from '../targets.ts';
 import type { ArchiveFile, ArchiveImage } from './archive.ts';
 import { filesOfTar, readArchive } from './archive.ts';
 import { ImageError } from './bytes.ts';
@@ -74,11 +75,16 @@ async function* reported(chunks: AsyncIterable<Uint8Array>, report: (bytes: numb
   }
 }
 
-/** The facts with each image looked into. */
-export async function withFilesystems(engine: Engine, facts: Facts, progress: (message: string) => void): Promise<Facts> {
+/** The facts with each image that is selected looked into; the others stay as they are. */
+export async function withFilesystems(engine: Engine, facts: Facts, targets: TargetSelection | undefined, progress: (message: string) => void): Promise<Facts> {
   if (facts.images.status !== 'present') return facts;
+  const all = facts.images.value;
+  const isWanted = targets === undefined ? () => true : targetFilter(targets, facts);
+  const wanted = new Set(all.filter(({ id }) => isWanted({ kind: 'image', name: id, id })).map(({ id }) => id));
   const root = facts.engine.local.status === 'present' ? valueOf(facts.engine.info)?.dockerRootDir : undefined;
-  return { ...facts, images: present(await lookInside(engine, facts.images.value, { progress, freeBytes: () => freeBytesAt(root) })) };
+  const seen = new Map((await lookInside(engine, all.filter(({ id }) => wanted.has(id)), { progress, freeBytes: () => freeBytesAt(root) })).map((image) => [image.id, image]));
+  // Those that vanished meanwhile are left out.
+  return { ...facts, images: present(all.flatMap((image) => (wanted.has(image.id) ? seen.get(image.id) ?? [] : image))) };
 }
 
 /** undefined: not known. */

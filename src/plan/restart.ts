@@ -52,6 +52,23 @@ export function restartForecast(all: readonly Change[], before: Facts, after: Fa
 export const isTask = (owner: Owner, { engine }: Facts): boolean =>
   owner.kind === 'swarm' && !['inactive', ''].includes(valueOf(engine.info)?.swarm.state ?? '');
 
+/**
+ * Why a restart of the daemon would leave this node outside its swarm until somebody enters a key: a manager of a swarm with autolock starts
+ * locked. Nothing that harden has could unlock it, and its services would not run meanwhile. null: it would not.
+ */
+export function lockedByRestart({ engine, swarm }: Facts): string | null {
+  const state = valueOf(engine.info)?.swarm;
+  // One that is locked already has nothing more to lose.
+  if (state === undefined || !state.manager || state.state !== 'active') return null;
+  const known = swarm === undefined ? undefined : valueOf(swarm);
+  if (known === undefined || known.autoLock === null) return 'this node manages a swarm, and whether it would start locked (autolock) is not known';
+  return known.autoLock ? 'this manager of a swarm would start locked (autolock), and its services would not run until somebody enters the unlock key' : null;
+}
+
+/** What a person does about it. */
+export const UNLOCK_STEPS = 'turn autolock off for the while: docker swarm update --autolock=false, plan again, apply, then docker swarm update --autolock=true and keep the new key; '
+  + 'or have the key at hand (docker swarm unlock-key), make the change and restart the daemon yourself, then docker swarm unlock';
+
 /** The first engine that is known to leave a running container with --rm alone when it starts with live-restore; 20.10 removes it. */
 const KEEPS_AUTO_REMOVED = 26;
 

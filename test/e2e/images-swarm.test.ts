@@ -169,6 +169,9 @@ describe.skipIf(skipReason('systemd') !== null)(titled('images, leftovers and sw
     const { dockerbenchsecurity, tests, checks } = JSON.parse(stdout) as { dockerbenchsecurity: string; checks: number; tests: { id: string; results: { id: string; result: string; items?: string[] }[] }[] };
     expect({ dockerbenchsecurity, checks, sections: tests.map(({ id }) => id) }).toEqual({ dockerbenchsecurity: '1.6.0', checks: 117, sections: ['1', '2', '3', '4', '5', '6', '7'] });
     expect(tests.flatMap(({ id, results }) => results.map((result) => `${id} ${result.id.split('.')[0] ?? ''}`)).every((pair) => pair.split(' ')[0] === pair.split(' ')[1])).toBe(true);
+    await harden(host, ['scan', '--format', 'json', '-o', '/tmp/baseline.json']);
+    const held = JSON.parse((await harden(host, ['verify', '--baseline', '/tmp/baseline.json', '--format', 'docker-bench'])).stdout) as { dockerbenchsecurity: string; checks: number };
+    expect({ dockerbenchsecurity: held.dockerbenchsecurity, checks: held.checks }).toEqual({ dockerbenchsecurity: '1.6.0', checks: 117 });
     expect(tests.flatMap(({ results }) => results).find(({ id }) => id === '4.6')).toMatchObject({ result: 'WARN', items: expect.arrayContaining(['busybox:latest']) as unknown });
   });
 

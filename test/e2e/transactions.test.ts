@@ -93,6 +93,9 @@ describe.skipIf(skipReason('systemd') !== null)(titled('changes that are no file
       expect(key).not.toBe('');
       expect(`${stdout}${stderr}${(await host.exec('cat /var/lib/harden/runs/*/*')).stdout}`).not.toContain(key.slice('SWMKEY-1-'.length));
       expect(outcomes(await scan(host, '-c', 'swarm.autolock'))).toEqual({ 'swarm.autolock': 'pass' });
+      // What needs a restart of the daemon waits: it would leave this manager locked.
+      const waiting = await hardenJson<PlanDocumentJson>(host, ['plan', '-c', 'daemon.userland-proxy', '--max-impact', 'restart', '--max-risk', 'behaviour'], [0]);
+      expect([waiting.changes, waiting.deferred.map(({ check, reason }) => `${check} ${reason}`)]).toEqual([[], ['daemon.userland-proxy guard']]);
       await host.exec('systemctl restart docker', { check: true });
       expect((await host.exec('docker info --format "{{.Swarm.LocalNodeState}}"')).stdout.trim()).toBe('locked');
       await host.exec('docker swarm unlock < /root/unlock-key', { check: true });
