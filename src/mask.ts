@@ -14,25 +14,39 @@ const PUBLIC_NAME = /^(authorization-plugins?|authorizationPlugins|tlskey|syslog
 
 const isSecretName = (name: string): boolean => SECRET_NAME.test(name) && !PUBLIC_NAME.test(name);
 
+/*
+ * Texts are as long as whoever wrote them likes: no expression may look through the same run of characters from each place in it, so
+ * that one that takes any of a run begins where the run begins.
+ */
+
+/** What may hold a URL in a text. */
+const WORD = /(?:\\"|[^\s"])+/g;
+
 /** user:password@ of a URL, up to the last "@" of the word, because passwords hold "/" and "@" unescaped; the user alone may be a token. */
-const URL_USERINFO = /([a-z][a-z0-9+.-]*:\/\/)(?:\\"|[^\s"])*@/gi;
+function maskUserinfo(word: string): string {
+  const end = word.lastIndexOf('@');
+  let scheme = word.indexOf('://');
+  while (scheme !== -1 && !/[a-z0-9+.-]/i.test(word.charAt(scheme - 1))) scheme = word.indexOf('://', scheme + 1);
+  return scheme === -1 || end < scheme ? word : `${word.slice(0, scheme)}://${MASK}${word.slice(end)}`;
+}
+
 /** The same for a string that is all URL, where quotes and blanks belong to it too. */
 const WHOLE_URL_USERINFO = /^([a-z][a-z0-9+.-]*:\/\/)[\s\S]*@/i;
 
 /** An Authorization header or what follows one, and the secret part of a URL's query. */
 const AUTHORIZATION = /\b(authorization["']?\s*[:=]\s*["']?)(?!\*\*\*)[^"'\r\n]+/gi;
 const SCHEMES = /\b(bearer|basic)(\s+)(?=\S*[\d=._~+/-])[\w.~+/=-]{8,}/gi;
-const WELL_KNOWN = /\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|dckr_pat_[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
+const WELL_KNOWN = /\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|dckr_pat_[\w-]{16,}|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
 /** From the first line of a private key to its last, or to the end. */
 export const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 
 /** NAME=value and --name value of a secret's name, the value bare or in quotes: environment files, unit files, flags such as --log-opt splunk-token=…. */
-const ASSIGNMENT = /([A-Za-z_][\w.-]*)(\s*=\s*)("(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'|[^\s"',;]+)/g;
+const ASSIGNMENT = /(?<![\w.-])([\d.-]*)([A-Za-z_][\w.-]*)(\s*=\s*)("(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'|[^\s"',;]+)/g;
 
 function maskPatterns(text: string): string {
   return text
     .replace(PRIVATE_KEY, MASK)
-    .replace(URL_USERINFO, `$1${MASK}@`)
+    .replace(WORD, maskUserinfo)
     .replace(AUTHORIZATION, `$1${MASK}`)
     .replace(SCHEMES, `$1$2${MASK}`)
     .replace(WELL_KNOWN, MASK);
@@ -46,12 +60,16 @@ export function maskSecretsInText(text: string): string {
   return maskPatterns(maskAssignments(text));
 }
 
-function maskAssignments(text: string): string {
-  return text.replace(ASSIGNMENT, (match: string, name: string, equals: string, value: string) => {
+/** Assignments within assignments; what is deeper is nobody's setting, and goes as a whole. */
+const MAX_NESTED = 8;
+
+function maskAssignments(text: string, nested = 0): string {
+  if (nested > MAX_NESTED) return MASK;
+  return text.replace(ASSIGNMENT, (match: string, before: string, name: string, equals: string, value: string) => {
     const quote = /^["']/.exec(value)?.[0] ?? '';
-    if (isSecretName(name)) return `${name}${equals}${quote}${MASK}${quote}`;
+    if (isSecretName(name)) return `${before}${name}${equals}${quote}${MASK}${quote}`;
     const inner = quote === '' ? value : value.slice(1, -1);
-    return inner.includes('=') ? `${name}${equals}${quote}${maskAssignments(inner)}${quote}` : match;
+    return inner.includes('=') ? `${before}${name}${equals}${quote}${maskAssignments(inner, nested + 1)}${quote}` : match;
   });
 }
 

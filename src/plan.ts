@@ -96,6 +96,12 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
     };
   }
   if (edit.kind === 'setMode' || edit.kind === 'setOwner') return null;
+  if (facts.masked?.includes(path) === true) {
+    return {
+      reason: 'guard', explanation: `${path} holds secrets, which the snapshot does not have: what would be written cannot be said without them.`,
+      needs: 'run harden on the host itself, or keep the secrets in files of their own',
+    };
+  }
   const text = textOf(facts, path);
   return text.status === 'unreadable' ? { reason: 'guard', explanation: `${path} cannot be read: ${text.reason}.`, needs: null } : null;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { factsDocument } from './facts-schema.ts';
 import type { RunSummary } from './journal.ts';
 import type {
   CheckResult, ContainerParameters, Finding, GcDocument, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
@@ -405,6 +406,7 @@ interface Document {
 /** What ships as schemas/NAME.schema.json. */
 const SHIPPED = {
   scan: { schema: scanDocument, title: 'harden scan --format json' },
+  snapshot: { schema: factsDocument, title: 'harden collect -o FILE' },
   plan: { schema: planDocument, title: 'harden plan -o FILE, harden plan --format json' },
   outcomes: { schema: outcomesDocument, title: 'harden apply --format json, harden verify --format json' },
   'docker-bench': { schema: dockerBenchDocument, title: 'harden scan --format docker-bench' },

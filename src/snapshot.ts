@@ -1,17 +1,20 @@
-import { readFile } from 'node:fs/promises';
+import { findNodeAtLocation, parseTree } from 'jsonc-parser';
 import { parseConfigFile, positionAt } from './daemon/json-edit.ts';
 import { messageOf, UsageError } from './errors.ts';
 import { maskJson, maskSecretsInJsonText, maskSecretsInText } from './mask.ts';
 import type {
   ComposeFacts, ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, ImageFilesystem, Json, JsonObject, MountSpec, Observed, SwarmFacts,
 } from './model.ts';
-import { mapObserved, unreadable } from './model.ts';
+import { mapObserved, unreadable, valueOf } from './model.ts';
+import { readUntrusted } from './untrusted-file.ts';
 import { TOOL } from './version.ts';
 
 /** Facts as `harden collect` writes them: the same document, with every secret masked. Values of environment variables all count as secrets. */
 export function exportSnapshot(facts: Facts): JsonObject {
+  const without = maskedFiles(facts);
   const masked: Facts = {
     ...facts,
+    ...(without.length > 0 && { masked: without }),
     engine: { ...facts.engine, endpoint: maskSecretsInText(facts.engine.endpoint), info: mapObserved(facts.engine.info, masking) },
     daemon: maskDaemon(facts.daemon),
     ...(facts.managed !== undefined && { managed: maskTexts(facts.managed) }),
@@ -22,6 +25,19 @@ export function exportSnapshot(facts: Facts): JsonObject {
     networks: mapObserved(facts.networks, (networks) => networks.map((network) => ({ ...network, options: masking(network.options) }))),
   };
   return JSON.parse(JSON.stringify(masked)) as JsonObject;
+}
+
+/** Paths of the files of which a snapshot has another text than they have. */
+function maskedFiles({ daemon, managed, masked }: Facts): string[] {
+  const texts: (readonly [path: string, text: string | undefined])[] = [
+    ...(valueOf(daemon.unit)?.sources ?? []).map(({ path, text }) => [path, text] as const),
+    ...[...Object.entries(daemon.environmentFiles), ...Object.entries(managed ?? {})].map(([path, text]) => [path, valueOf(text)] as const),
+  ];
+  const config = valueOf(daemon.config)?.text ?? '';
+  return [...new Set([
+    ...(masked ?? []), ...(maskSecretsInJsonText(config) === config ? [] : [daemon.configPath]),
+    ...texts.flatMap(([path, text]) => (text === undefined || maskSecretsInText(text) === text ? [] : [path])),
+  ])];
 }
 
 /** Compose files hold secrets in many forms, and whoever has the snapshot needs none of them. */
@@ -127,39 +143,77 @@ function maskSpec(spec: ContainerSpec): ContainerSpec {
   };
 }
 
-/** Parts that facts of schema 1 always have. */
-const PARTS = ['host', 'engine', 'daemon', 'files', 'registryCerts', 'audit', 'accounts', 'containers', 'images', 'networks'] as const;
+/** More than the facts of any host are nested; a recursive reader takes some thousands. */
+const MAX_DEPTH = 100;
 
 /**
- * Facts from a file that `harden collect` wrote. The file is untrusted: it is held against the shape of the document, not believed.
- * @throws UsageError when it cannot be read or is something else
+ * Facts from a file that `harden collect` wrote. The file is untrusted: it is held against the shape of the document, field by field.
+ * @throws UsageError when it cannot be read or is something else, with line, column and reason
  */
 export async function loadSnapshot(path: string): Promise<Facts> {
-  const refuse = (why: string): UsageError => new UsageError(`${path} ${why}.\nA snapshot is what "harden collect -o FILE" writes.`);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw refuse(`cannot be read: ${messageOf(error)}`);
-  }
+  return snapshotFrom(await readUntrusted(path), path);
+}
+
+/** Facts from the text of a snapshot; `source` names it in errors. */
+export async function snapshotFrom(text: string, source: string): Promise<Facts> {
+  const refuse = (why: string): UsageError => new UsageError(`${source} ${why}\nA snapshot is what "harden collect -o FILE" writes.`);
+  const value = parsedJson(text, refuse);
+  if (!isRecord(value) || !isRecord(value['tool'])) throw refuse('is no snapshot.');
+  const { tool, schemaVersion } = value;
+  if (tool['name'] !== TOOL.name) throw refuse(`was not written by ${TOOL.name}.`);
+  const newer = typeof schemaVersion === 'number' && schemaVersion > 1 ? `schema ${schemaVersion}; this one reads schema 1`
+    : typeof tool['version'] === 'string' && isNewer(tool['version'], TOOL.version) ? `${clipped(tool['version'])}; this is ${TOOL.version}` : null;
+  if (newer !== null) throw new UsageError(`${source} was written by a newer ${TOOL.name} (${newer}).\nRead it with that version.`);
+  if (schemaVersion !== 1) throw refuse('is no snapshot: it has no schemaVersion.');
+  const { factsDocument } = await import('./facts-schema.ts');
+  const { data, error } = factsDocument.safeParse(value);
+  if (data !== undefined) return reread(data);
+  const [issue] = error.issues;
+  const at = issue?.path.filter((step) => typeof step !== 'symbol') ?? [];
+  const { line, column } = positionOf(text, at);
+  throw refuse(`is no snapshot: line ${line}, column ${column}: ${clipped(at.join('.'))}: ${issue?.message ?? ''}.`);
+}
+
+/** Without members named __proto__, which would become the prototype of what they are copied into. */
+function parsedJson(text: string, refuse: (why: string) => UsageError): unknown {
   let value: unknown;
   try {
-    // A key of that name would become the prototype of what it is copied into.
     value = JSON.parse(text, (key, member: unknown) => (key === '__proto__' ? undefined : member));
   } catch (error) {
-    const offset = /position (\d+)/.exec(messageOf(error))?.[1];
-    throw refuse(`is not JSON (line ${positionAt(text, offset === undefined ? text.length : Number(offset)).line})`);
+    if (error instanceof RangeError) throw refuse('is nested too deeply.');
+    const { parsed } = parseConfigFile(text);
+    throw refuse(parsed.ok ? `is not JSON: ${messageOf(error)}.` : `is not JSON: line ${parsed.line}, column ${parsed.column}: ${parsed.error}.`);
   }
-  if (!isRecord(value) || !isRecord(value['tool'])) throw refuse('is no snapshot');
-  const { tool, schemaVersion } = value;
-  if (tool['name'] !== TOOL.name) throw refuse(`was not written by ${TOOL.name}`);
-  if (typeof schemaVersion === 'number' && schemaVersion > 1) {
-    throw new UsageError(`${path} was written by a newer ${TOOL.name} (schema ${schemaVersion}; this one reads schema 1).\nRead it with that version.`);
-  }
-  const missing = PARTS.filter((part) => !isRecord(value[part]));
-  if (schemaVersion !== 1 || missing.length > 0) throw refuse(`is no snapshot: ${missing.length > 0 ? `it lacks ${missing.join(', ')}` : 'it has no schemaVersion'}`);
-  if (value['vulnerabilities'] !== undefined && !Array.isArray(value['vulnerabilities'])) throw refuse('is no snapshot: its vulnerabilities are no list');
-  return value as unknown as Facts;
+  if (isDeeper(value, MAX_DEPTH)) throw refuse('is nested too deeply.');
+  return value;
+}
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' && value !== null && (levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1)));
+
+/** Where a value stands, or the innermost thing around it that is there. */
+function positionOf(text: string, path: readonly (string | number)[]): { readonly line: number; readonly column: number } {
+  const root = parseTree(text);
+  const lengths = [...path.keys(), path.length].reverse();
+  const node = root && lengths.map((length) => findNodeAtLocation(root, path.slice(0, length))).find((found) => found !== undefined);
+  return positionAt(text, node?.offset ?? 0);
+}
+
+/** Versions as in 1.2.3, with or without something behind them. */
+function isNewer(version: string, than: string): boolean {
+  const numbers = (text: string): number[] => (/^\d+\.\d+\.\d+/.exec(text)?.[0] ?? '').split('.').map(Number);
+  const own = numbers(than);
+  const difference = numbers(version).map((part, index) => part - (own[index] ?? 0)).find((part) => part !== 0);
+  return difference !== undefined && difference > 0;
+}
+
+const clipped = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
+
+/** What stands twice in a document must be the same: of daemon.json the text counts. */
+function reread(facts: Facts): Facts {
+  const again = (config: Observed<ConfigFile>): Observed<ConfigFile> => mapObserved(config, ({ text, bom }) => ({ ...parseConfigFile(text), text, bom }));
+  const { daemon } = facts;
+  return { ...facts, daemon: { ...daemon, config: again(daemon.config), ...(daemon.startedWith !== undefined && { startedWith: again(daemon.startedWith) }) } };
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -29,6 +29,13 @@ describe('masking', () => {
     expect(maskSecretsInText(text.replace(/S(?=[\s"'@]|$)/g, SECRET))).toBe(expected);
   });
 
+  it('comes to an end with a text of a megabyte, whatever it is made of', () => {
+    for (const piece of ['x', 'a=', 'a="', "a='", 'a://', 'eyJ-', '1.', ' ', 'bearer ', 'a@', '\\"', "t='a="]) {
+      const text = piece.repeat(Math.ceil(2 ** 20 / piece.length));
+      expect(maskSecretsInText(`${text} DB_PASSWORD=${SECRET}`)).not.toContain(SECRET);
+    }
+  });
+
   it('never lets a secret through, and keeps the lines', () => {
     const secret = fc.stringMatching(/^[A-Za-z0-9!#$%^&*()_+{}|<>?~`.,:;'"\\ -]{6,20}$/).map((text) => `${text}Zq9xW7`);
     const name = fc.constantFrom('splunk-token', 'MYSQL_PASSWORD', 'clientSecret', 'api_key', 'auth', 'awslogs-credentials', 'proxy-password');

@@ -8,7 +8,9 @@ import { parse } from 'yaml';
 import { countStates, verify } from '../src/verify.ts';
 import type { SchemaName } from '../src/schemas.ts';
 import { jsonSchema, SCHEMA_NAMES } from '../src/schemas.ts';
+import { exportSnapshot } from '../src/snapshot.ts';
 import { TOOL } from '../src/version.ts';
+import { loadHost } from './hosts.ts';
 import { harden } from './terminal.ts';
 
 const HOST = 'fixtures/hosts/stock-debian.json';
@@ -28,6 +30,7 @@ const planned = (): Promise<unknown> => printed('plan', '--facts', HOST, '--max-
 
 const DOCUMENTS: Readonly<Record<Exclude<SchemaName, 'docker-bench' | 'gc' | 'history' | 'policy'>, () => Promise<unknown>>> = {
   scan: () => printed('scan', '--facts', HOST),
+  snapshot: () => Promise.resolve(exportSnapshot(loadHost('debian-12'))),
   plan: planned,
   outcomes: async () => {
     const path = join(directory, 'plan.json');

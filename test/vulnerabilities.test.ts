@@ -162,7 +162,7 @@ describe('--vulnerabilities', () => {
 
   it('is kept in a snapshot, which may not hold anything else in its place', async () => {
     const odd = file('odd.json', JSON.stringify({ ...facts, vulnerabilities: {} }));
-    expect(await harden(['scan', '--facts', odd])).toMatchObject({ code: 2, err: expect.stringContaining('its vulnerabilities are no list') as unknown });
+    expect(await harden(['scan', '--facts', odd])).toMatchObject({ code: 2, err: expect.stringContaining('vulnerabilities: Invalid input') as unknown });
     const held = file('held.json', JSON.stringify({ ...facts, vulnerabilities: scansIn(raw('trivy-0.58.json'), 'x') }));
     expect((await harden(['scan', '--facts', held, '-c', '4.4'])).out).toContain('CVE-2026-1001 in openssl');
   });

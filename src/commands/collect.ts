@@ -13,11 +13,11 @@ export interface CollectOptions {
   readonly policy?: string;
 }
 
-/** Writes the facts of this host as one file, secrets masked. It may be shared, but says much about the host: 0600. */
+/** Writes the facts of this host, with all that a plan needs to know, as one file, secrets masked. It may be shared, but says much about the host: 0600. */
 export async function collectFacts({ output, policy: named, ...where }: CollectOptions, context: Context): Promise<ExitCode> {
   // What takes minutes is read where the policy will want it.
   const { policy } = await loadPolicy({ flags: { policy: named }, cwd: context.cwd, euid: context.euid });
-  const text = printJson(exportSnapshot(await readFacts({ ...where, diskUsage: needsDiskUsage(policy, [reclaimable]) }, context)));
+  const text = printJson(exportSnapshot(await readFacts({ ...where, evidence: true, diskUsage: needsDiskUsage(policy, [reclaimable]) }, context)));
   if (output === '-') context.out(text);
   else await writeResult(output, text, 0o600);
   return 0;

@@ -1,13 +1,9 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import type { z } from 'zod';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Parameters, PlanDocument, Report } from '../model.ts';
+import { readUntrusted } from '../untrusted-file.ts';
 
 /** Saved documents are untrusted input: read as data, checked whole, and what they ask for is recomputed. */
-
-/** No document of ours comes near this, nor does a scanner's report about one image. */
-const MAX_BYTES = 64 << 20;
 
 export async function readPlan(path: string): Promise<PlanDocument> {
   return planFrom(await readJson(path), path);
@@ -28,21 +24,13 @@ export async function readReport(path: string): Promise<Report> {
 
 /**
  * What a JSON file holds.
- * @throws UsageError when it is no regular file, larger than 64 MiB, or not JSON
+ * @throws UsageError when it cannot be read, or is not JSON
  */
 export async function readJson(path: string): Promise<unknown> {
+  const text = await readUntrusted(path);
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const stat = await file.stat();
-      if (!stat.isFile()) throw new UsageError(`${path} is not a regular file`);
-      if (stat.size > MAX_BYTES) throw new UsageError(`${path} is larger than 64 MiB: nothing that is read here is`);
-      return JSON.parse((await file.readFile('utf8')).replace(/^\uFEFF/u, '')) as unknown;
-    } finally {
-      await file.close();
-    }
+    return JSON.parse(text) as unknown;
   } catch (error) {
-    if (error instanceof UsageError) throw error;
     throw new UsageError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }

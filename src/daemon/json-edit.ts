@@ -109,7 +109,12 @@ function withDuplicates(text: string, value: JsonObject, duplicates: readonly Du
 export function parseConfigFile(raw: string): ConfigFile {
   const bom = raw.startsWith('\ufeff');
   const text = bom ? raw.slice(1) : raw;
-  return { text, bom, parsed: parseText(text) };
+  try {
+    return { text, bom, parsed: parseText(text) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { text, bom, parsed: { ok: false, error: 'it is nested too deeply', line: 1, column: 1 } };
+  }
 }
 
 function parseText(text: string): Parsed {

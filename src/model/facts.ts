@@ -11,6 +11,8 @@ export interface Facts {
   readonly tool: ToolStamp;
   /** ISO 8601 UTC. */
   readonly collectedAt: string;
+  /** Files whose text here is not theirs, because a snapshot has no secrets: what a change of them would write cannot be said. Missing where there are none. */
+  readonly masked?: readonly string[];
   readonly host: HostFacts;
   readonly engine: EngineFacts;
   readonly daemon: DaemonFacts;
