@@ -25,7 +25,7 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
 stderr.on('error', () => undefined);
 
 /** 2 promises that nothing was changed, which apply and rollback cannot say once they have run. */
-const exitCodeFor = (code: number): number => (code !== 0 || lost === null ? code : ['apply', 'rollback'].includes(process.argv[2] ?? '') ? 1 : 2);
+const exitCodeFor = (code: number): number => (code !== 0 || lost === null ? code : ['apply', 'rollback', 'recover', 'gc', 'confirm'].includes(process.argv[2] ?? '') ? 1 : 2);
 
 let progressing = false;
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { HostError, type FileSnapshot, type HostReader, type HostWriter } from './host/port.ts';
-import type { JsonObject } from './model.ts';
+import type { Json, JsonObject } from './model.ts';
 
 /*
  * STATE/runs/RUN/journal.jsonl   one JSON object per line, each durable before what it announces is done
@@ -19,9 +19,15 @@ export type RunHeader = JsonObject & {
   /** ISO 8601 UTC. */
   createdAt: string;
   tool: { name: string; version: string };
-  /** `loginuid` from /proc/self/loginuid (null when unset), `sudoUser` from SUDO_USER. */
-  user: { uid: number; loginuid: number | null; sudoUser: string | null };
+  user: RunUser;
+  /** What the operator said the run is for (--ticket); missing where nothing was said. */
+  ticket?: string | null;
+  /** Seconds after its end within which it has to be confirmed, or its guard undoes it; missing: it stays. */
+  confirmWithin?: number | null;
 };
+
+/** Who starts a run: the effective user, `loginuid` from /proc/self/loginuid (null when unset), `sudoUser` from SUDO_USER. */
+export type RunUser = { uid: number; loginuid: number | null; sudoUser: string | null };
 
 /** What is about to be done. `change` is the id of the change that the step belongs to, null for a step of the whole run. */
 export type StepRecord = JsonObject & { change: string | null; kind: string };
@@ -33,7 +39,11 @@ export type JournalEntry =
   | { readonly type: 'reverted'; readonly seq: number; readonly at: string }
   | { readonly type: 'closed'; readonly at: string; readonly result: JsonObject }
   /** Written into a run's journal by the run that undid it. */
-  | { readonly type: 'rolledBack'; readonly at: string; readonly by: string };
+  | { readonly type: 'rolledBack'; readonly at: string; readonly by: string }
+  /** Somebody said in time that the run is to stay. */
+  | { readonly type: 'confirmed'; readonly at: string; readonly user: RunUser; readonly ticket: string | null }
+  /** Nobody did, and the guard could not undo it. */
+  | { readonly type: 'notReverted'; readonly at: string; readonly reason: string };
 
 /** A path as it was before a step, as the journal holds it. */
 interface BackupRef extends JsonObject {
@@ -73,6 +83,19 @@ export interface RunRecord {
   readonly result: JsonObject | null;
   /** The run that undid this one. */
   readonly rolledBackBy: string | null;
+  readonly confirmation: Confirmation | null;
+}
+
+/** Of a run that was to be confirmed, once it ended with something in. */
+export interface Confirmation {
+  /** Seconds. */
+  readonly within: number;
+  /** The end of that time, ISO 8601 UTC. */
+  readonly by: string;
+  /** ISO 8601 UTC; null: nobody did. */
+  readonly confirmedAt: string | null;
+  /** Why its guard could not undo it; null: it did not have to, or did. */
+  readonly notReverted: string | null;
 }
 
 export interface RunSummary {
@@ -84,6 +107,10 @@ export interface RunSummary {
   readonly closed: boolean;
   readonly result: JsonObject | null;
   readonly rolledBackBy: string | null;
+  /** null where there is no header. */
+  readonly user: RunUser | null;
+  readonly ticket: string | null;
+  readonly confirmation: Confirmation | null;
   /** Why its journal cannot be read; null when it can. Such a run is not closed: what it did is not known. */
   readonly unreadable: string | null;
 }
@@ -172,6 +199,30 @@ export async function markRolledBack(stateDir: string, runId: string, by: string
 }
 
 /**
+ * Notes in the journal of a run that it is to stay.
+ * @throws HostError
+ */
+export async function markConfirmed(stateDir: string, runId: string, user: RunUser, ticket: string | null, writer: HostWriter): Promise<void> {
+  const entry: JournalEntry = { type: 'confirmed', at: new Date().toISOString(), user, ticket };
+  await writer.append(journalPath(runDirectory(stateDir, runId)), line(entry));
+}
+
+/**
+ * Notes in the journal of a run that nobody confirmed why it could not be undone. `reason` must not hold secrets.
+ * @throws HostError
+ */
+export async function markNotReverted(stateDir: string, runId: string, reason: string, writer: HostWriter): Promise<void> {
+  const entry: JournalEntry = { type: 'notReverted', at: new Date().toISOString(), reason };
+  await writer.append(journalPath(runDirectory(stateDir, runId)), line(entry));
+}
+
+/** Where the guard of a run says that it is there, and what it did. */
+export const guardFiles = (stateDir: string, runId: string): { readonly process: string; readonly log: string } => {
+  const directory = runDirectory(stateDir, runId);
+  return { process: join(directory, 'guard.json'), log: join(directory, 'guard.log') };
+};
+
+/**
  * The snapshot that a backup holds; `ref` is what Run.backup resolved with, as the journal has it.
  * @throws HostError when its bytes are gone or are not those that were backed up
  */
@@ -202,12 +253,12 @@ export async function listRuns(stateDir: string, reader: HostReader): Promise<Ru
 }
 
 async function summarize(stateDir: string, runId: string, reader: HostReader): Promise<RunSummary> {
-  const unknown = { runId, planId: null, createdAt: null, result: null, rolledBackBy: null };
+  const unknown = { runId, planId: null, createdAt: null, result: null, rolledBackBy: null, user: null, ticket: null, confirmation: null };
   try {
     const run = await readJournal(stateDir, runId, reader);
     if (run === null) return { ...unknown, closed: true, unreadable: null };
-    const { header: { planId, createdAt }, closed, result, rolledBackBy } = run;
-    return { runId, planId, createdAt, closed, result, rolledBackBy, unreadable: null };
+    const { header: { planId, createdAt, user, ticket }, closed, result, rolledBackBy, confirmation } = run;
+    return { runId, planId, createdAt, closed, result, rolledBackBy, user, ticket: ticket ?? null, confirmation, unreadable: null };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     return { ...unknown, closed: false, unreadable: error.message };
@@ -276,8 +327,24 @@ async function readJournal(stateDir: string, runId: string, reader: HostReader):
     closed: closing !== undefined || undoing !== undefined,
     result: closing?.result ?? null,
     rolledBackBy: undoing?.by ?? null,
+    confirmation: closing === undefined ? null : confirmationOf(header.confirmWithin ?? null, closing, entries),
   };
 }
+
+/** Of a run that was taken back wholly by itself, nothing is to be confirmed. */
+function confirmationOf(within: number | null, closing: Extract<JournalEntry, { type: 'closed' }>, entries: readonly JournalEntry[]): Confirmation | null {
+  if (within === null || closing.result.result === 'reverted') return null;
+  return {
+    within,
+    by: new Date(Date.parse(closing.at) + within * 1000).toISOString(),
+    confirmedAt: entries.find((entry) => entry.type === 'confirmed')?.at ?? null,
+    notReverted: entries.findLast((entry) => entry.type === 'notReverted')?.reason ?? null,
+  };
+}
+
+/** True of a run that is in, and that somebody still has to confirm. */
+export const awaitsConfirmation = ({ confirmation, rolledBackBy }: Pick<RunSummary, 'confirmation' | 'rolledBackBy'>): boolean =>
+  confirmation !== null && confirmation.confirmedAt === null && rolledBackBy === null;
 
 /**
  * Removes all but the newest `keep` closed runs with their backups; unfinished and unreadable ones always stay. Returns the ids
@@ -314,17 +381,22 @@ function parseObject(text: string): JsonObject | null {
 
 /** The state directory is private to us, so this guards against damage and older versions, not against forgery. */
 const isHeader = (value: JsonObject, runId: string): value is RunHeader =>
-  value.runId === runId && typeof value.createdAt === 'string' && (value.planId === null || typeof value.planId === 'string');
+  value.runId === runId && typeof value.createdAt === 'string' && (value.planId === null || typeof value.planId === 'string')
+  && isUser(value.user) && (value.ticket == null || typeof value.ticket === 'string') && (value.confirmWithin == null || Number.isSafeInteger(value.confirmWithin));
+
+const isUser = (value: Json | undefined): value is RunUser => typeof value === 'object' && value !== null && !Array.isArray(value) && Number.isSafeInteger(value.uid);
 
 function isEntry(value: object): value is JournalEntry {
-  const { type, seq, step, error, result, by } = value as Partial<Record<string, unknown>>;
+  const { type, at, seq, step, error, result, by, reason } = value as Partial<Record<string, unknown>>;
   const isObject = (field: unknown): boolean => typeof field === 'object' && field !== null && !Array.isArray(field);
   switch (type) {
     case 'intent': return Number.isSafeInteger(seq) && isObject(step);
     case 'done': case 'reverted': return Number.isSafeInteger(seq);
     case 'failed': return Number.isSafeInteger(seq) && typeof error === 'string';
-    case 'closed': return isObject(result);
+    case 'closed': return isObject(result) && !Number.isNaN(Date.parse(String(at)));
     case 'rolledBack': return typeof by === 'string';
+    case 'confirmed': return typeof at === 'string';
+    case 'notReverted': return typeof reason === 'string';
     default: return false;
   }
 }

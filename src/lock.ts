@@ -39,6 +39,28 @@ export async function acquireLock(stateDir: string, writer: HostWriter): Promise
   return { release };
 }
 
+/**
+ * True while a process holds the lock of a state directory, or may hold it: one in another container cannot be seen.
+ * @throws HostError when the lock does not say who holds it
+ */
+export async function isLocked(stateDir: string): Promise<boolean> {
+  const text = await readIfThere(join(stateDir, 'lock'));
+  return text !== null && await mayLive(text);
+}
+
+/** What a process leaves in a file so that others can tell whether it still runs. */
+export const processStamp = async (): Promise<string> => JSON.stringify(await thisProcess());
+
+/**
+ * Whether the process that left a stamp runs, or may run.
+ * @throws HostError when it is no stamp
+ */
+export async function mayLive(stamp: string): Promise<boolean> {
+  const holder = parseHolder(stamp);
+  if (holder === null) throw new HostError('what should name a process is damaged');
+  return await stateOf(holder) !== 'dead';
+}
+
 /** Makes the state directory (0700, our own) if need be, and refuses one that others can look into or redirect. Returns where it really is. */
 async function ensureStateDirectory(stateDir: string, writer: HostWriter): Promise<string> {
   await writer.makeDirectory(dirname(stateDir));

@@ -1,7 +1,8 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ApplyOptions } from './commands/apply.ts';
 import type { CollectOptions } from './commands/collect.ts';
-import type { Context, ExitCode } from './commands/context.ts';
+import type { ConfirmOptions } from './commands/confirm.ts';
+import type { Context, ExitCode, WhereOptions } from './commands/context.ts';
 import type { ExplainOptions } from './commands/explain.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { HistoryOptions } from './commands/history.ts';
@@ -32,6 +33,7 @@ const EXITS = {
   apply: '0 every change is in and every promise holds, or nothing to do; 1 something is pending, unmet or regressed; 3 a change failed and was rolled back; 4 the roll-back did not fully succeed',
   rollback: '0 done, or nothing to do; 4 the roll-back did not fully succeed',
   recover: '0 done, or nothing to do; 4 what was begun could not be undone wholly',
+  confirm: '0 it stays, or nothing waits',
   gc: '0 removed, or nothing to remove; 1 something could not be removed',
   rewrite: '0 nothing to change, or written; 1 changes are proposed',
   list: '0 listed',
@@ -48,6 +50,18 @@ const collected = (text: string, before: readonly string[] = []): string[] => [.
 function count(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 0 or more.');
   return Number(text);
+}
+
+function seconds(text: string): number {
+  const value = count(text);
+  if (value < 1 || value > 86_400) throw new InvalidArgumentError('It must be a number of seconds from 1 to 86400.');
+  return value;
+}
+
+/** It stands in the journal, in lists and in syslog. */
+function ticketText(text: string): string {
+  if (!/^[^\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]{1,200}$/u.test(text)) throw new InvalidArgumentError('It must be one line of text without control characters, of at most 200 characters.');
+  return text;
 }
 
 function levelOf(text: string): 1 | 2 {
@@ -97,6 +111,8 @@ const deep: Extend = (command) => command.addOption(
   new Option('--deep', 'look inside the files of images; the engine writes a copy of each to its disk meanwhile').helpGroup(WHAT));
 const image: Extend = (command) => command.addOption(
   new Option('--image <ref|tar>', 'this image alone: a name, or the path of what `docker save` wrote or of an OCI layout').helpGroup(WHAT));
+const ticket: Extend = (command) => command.addOption(
+  new Option('--ticket <text>', 'what this is for: kept in the history and in syslog').argParser(ticketText).helpGroup(ALLOW));
 const yes = (what: string): Extend => (command) => command.addOption(new Option('--yes', `${what} without asking`).helpGroup(ALLOW));
 const output = (formats: string, file: string | null): Extend => (command) => {
   command.addOption(new Option('--format <format>', `${formats}; F=FILE writes to a file, several at once`).argParser(collected).helpGroup(OUTPUT));
@@ -176,6 +192,7 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
     command('apply', act, 'Plan (or load a saved plan), show the diffs, ask, apply, rescan, and print what became of each finding.')
       .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings'),
     engine, restart, selection, targets, vulnerabilities, deep, dockerfile, parameters, ceilings, yes('apply'),
+    (apply) => apply.addOption(new Option('--confirm-within <seconds>', 'undo it so long after its end unless `harden confirm` is called; also when this process or its login dies').argParser(seconds).helpGroup(ALLOW)), ticket,
     output('text (default) or json', 'write the outcome to a file'), limit, common,
   ).action(async (plan: string | undefined, options: ApplyOptions) => exit(await (await import('./commands/apply.ts')).apply(plan, options, context)));
 
@@ -183,20 +200,29 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
     command('rollback', act, 'Undo a run, after showing what it restores.')
       .argument('[run]', 'a run from `harden history` (default: the last)')
       .addOption(new Option('--all', 'every run, newest first').helpGroup(WHAT)),
-    engine, restart, yes('undo'), common,
+    engine, restart, yes('undo'), ticket, common,
   ).action(async (run: string | undefined, options: RollbackOptions) => exit(await (await import('./commands/rollback.ts')).rollback(run, options, context)));
 
   extend(
     command('recover', act, 'Finish a run that was killed if all its changes are in, else undo it.')
       .addOption(new Option('--undo', 'undo it also when all its changes are in').helpGroup(WHAT)),
-    engine, restart, yes('do it'), common,
+    engine, restart, yes('do it'), ticket, common,
   ).action(async (options: RecoverOptions) => exit(await (await import('./commands/recover.ts')).recover(options, context)));
+
+  extend(
+    command('confirm', act, 'Keep what `harden apply --confirm-within` did.')
+      .argument('[run]', 'a run from `harden history` (default: the one that waits)'),
+    stateDir, ticket, common,
+  ).action(async (run: string | undefined, options: ConfirmOptions) => exit(await (await import('./commands/confirm.ts')).confirm(run, options, context)));
+
+  // Nobody's command: `apply --confirm-within` starts it.
+  extend(program.command('guard', { hidden: true }).argument('<run>'), engine).action(async (run: string, options: WhereOptions) => exit(await (await import('./commands/guard.ts')).guard(run, options, context)));
 
   extend(
     command('gc', act, 'Remove containers that were kept when others took their place, and layers saved of them, after showing them. Volumes stay.')
       .argument('[container...]', 'kept containers by name, whatever their age and whatever became of what took their place (default: all that are old enough)')
       .addOption(new Option('--older-than <days>', 'kept for at least so many days; 0: all (default: 7)').argParser(count).helpGroup(WHAT)),
-    engine, yes('remove'), output('text (default) or json', 'write the result to a file'), common,
+    engine, yes('remove'), ticket, output('text (default) or json', 'write the result to a file'), common,
   ).action(async (named: readonly string[], options: GcOptions) => exit(await (await import('./commands/gc.ts')).gc(named, options, context)));
 
   extend(

@@ -363,6 +363,9 @@ const historyDocument = z.object({
     closed: z.boolean(),
     result: jsonObject.nullable(),
     rolledBackBy: z.string().nullable(),
+    user: z.object({ uid: z.int(), loginuid: z.int().nullable(), sudoUser: z.string().nullable() }).nullable(),
+    ticket: z.string().nullable(),
+    confirmation: z.object({ within: z.int(), by: z.string(), confirmedAt: z.string().nullable(), notReverted: z.string().nullable() }).nullable(),
     unreadable: z.string().nullable(),
   })),
 }) satisfies z.ZodType<Document & { runs: RunSummary[] }>;

@@ -79,7 +79,7 @@ describe('usage', () => {
     const { code, out } = await harden(['--help']);
     expect(code).toBe(0);
     const names = [...out.matchAll(/^ {2}([a-z]+)(?: \[| <|$| {2})/gm)].map((match) => match[1]);
-    expect(names.sort()).toEqual(['apply', 'collect', 'explain', 'gc', 'help', 'history', 'list', 'plan', 'recover', 'rewrite', 'rollback', 'scan', 'verify']);
+    expect(names.sort()).toEqual(['apply', 'collect', 'confirm', 'explain', 'gc', 'help', 'history', 'list', 'plan', 'recover', 'rewrite', 'rollback', 'scan', 'verify']);
     for (const name of names.filter((candidate) => candidate !== 'help')) {
       const help = await harden([name ?? '', '--help']);
       expect(help).toMatchObject({ code: 0, err: '' });

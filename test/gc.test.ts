@@ -63,7 +63,7 @@ function sessionWith(containers: readonly ContainerFacts[], fails = false): { se
     removed.push(id);
     return Promise.resolve();
   } };
-  return { facts, session: { stateDir, reader: createLocalReader(), writer: createLocalWriter(), tool: TOOL, collect: () => Promise.resolve(facts), now: () => NOW, engine } as unknown as Session };
+  return { facts, session: { stateDir, reader: createLocalReader(), writer: createLocalWriter(), tool: TOOL, collect: () => Promise.resolve(facts), now: () => NOW, record: () => Promise.resolve(), user: { uid: 0, loginuid: null, sudoUser: null }, ticket: null, engine } as unknown as Session };
 }
 
 const WEEK: GcWish = { olderThanDays: 7, named: [] };

@@ -64,7 +64,10 @@ describe('escaping', () => {
     const outcomes = {
       schemaVersion: 1 as const, tool: TOOL, runId: HOSTILE, planId: null, changes: [{ id: HOSTILE, state: 'failed' as const, reason: HOSTILE }], results, summary: countStates(results),
     };
-    const runs = [{ runId: HOSTILE, planId: HOSTILE, createdAt: HOSTILE, closed: true, result: { result: HOSTILE, failure: HOSTILE }, rolledBackBy: HOSTILE, unreadable: HOSTILE }];
+    const runs = [{ runId: HOSTILE, planId: HOSTILE, createdAt: HOSTILE, closed: true, result: { result: HOSTILE, failure: HOSTILE }, rolledBackBy: HOSTILE, unreadable: HOSTILE,
+      user: { uid: 0, loginuid: 1000, sudoUser: HOSTILE }, ticket: HOSTILE, confirmation: { within: 1, by: HOSTILE, confirmedAt: null, notReverted: HOSTILE } },
+    { runId: HOSTILE, planId: null, createdAt: null, closed: true, result: null, rolledBackBy: null, unreadable: null, user: null, ticket: null,
+      confirmation: { within: 1, by: HOSTILE, confirmedAt: HOSTILE, notReverted: null } }];
     for (const text of [
       renderTable(hostile, PLAIN, null), renderPlan(hostilePlan, hostile, PLAIN, null),
       renderOutcomes(outcomes, 'first', (check) => check, PLAIN, null), renderHistory(runs, HOSTILE, PLAIN),

@@ -12,7 +12,9 @@ import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
 import { HostError, type FileSnapshot } from '../host/port.ts';
 import type { Run, StepRecord } from '../journal.ts';
-import { createRun, pruneRuns } from '../journal.ts';
+import { createRun, pruneRuns, readRun } from '../journal.ts';
+import { refuseUnconfirmed } from './confirm.ts';
+import { refuseIrreversible, startGuard } from './guard.ts';
 import { refuseUnfinished } from './recover.ts';
 import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
@@ -46,6 +48,14 @@ export interface ApplyResult {
   readonly leftovers: readonly string[];
   /** What went wrong beside the changes: a journal that could not be closed, a host that could not be read again. */
   readonly remarks: readonly string[];
+  /** Until when the run has to be confirmed, ISO 8601 UTC; null: it stays. */
+  readonly confirmBy: string | null;
+}
+
+/** What the operator asked for beside the changes. */
+export interface ApplyTerms {
+  /** Seconds after the end within which the run has to be confirmed, or a guard undoes it; null: it stays. */
+  readonly confirmWithin: number | null;
 }
 
 class Interrupted extends Error {
@@ -341,11 +351,13 @@ function judge(plan: Plan, before: readonly Finding[], after: readonly Finding[]
  * over fresh facts; `shown` is what a person or a saved plan agreed to. Throws StalePlanError, UsageError and HostError
  * before anything is changed; afterwards failures are results.
  */
-export async function applyPlan(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
+export async function applyPlan(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult, { confirmWithin }: ApplyTerms = { confirmWithin: null }): Promise<ApplyResult> {
   if (shown.changes.length === 0) return nothingToDo(shown, session, replan);
+  if (confirmWithin !== null) refuseIrreversible(shown.changes);
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
     await refuseUnfinished(session);
+    await refuseUnconfirmed(session);
     // Only what is read while the lock is held is sure to be what is changed.
     const facts = await session.collect(true);
     const { plan, findings } = replan(facts);
@@ -354,11 +366,25 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
     const baseline = await takeBaseline(facts, session);
     // Only with their number can a journal that breaks off be known to hold all of them.
     const steps = transactionsOf(plan, restartMethod(facts, session.restartCommand)).reduce((sum, transaction) => sum + transaction.steps.length, 0);
-    const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, plan.id, facts), steps }, planDocument(plan));
-    return await execute(new Execution(session, run, facts, plan, baseline), findings, replan);
+    const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, plan.id, facts), steps, ...(confirmWithin !== null && { confirmWithin }) }, planDocument(plan));
+    await session.record({ action: 'apply', phase: 'start', runId: run.runId, planId: plan.id });
+    if (confirmWithin !== null) await guarded(session, run, plan);
+    return await execute(new Execution(session, run, facts, plan, baseline), findings, replan, confirmWithin);
   } finally {
     // What is left of it is a dead process's, which the next one replaces.
     await lock.release().catch(() => undefined);
+  }
+}
+
+/** Without its guard a run is not begun. @throws HostError */
+async function guarded(session: Session, run: Run, plan: Plan): Promise<void> {
+  try {
+    await startGuard(session, run.runId);
+  } catch (error) {
+    const failure = messageOf(error);
+    await run.close({ result: 'reverted', exitCode: 2, failure });
+    await session.record({ action: 'apply', phase: 'end', runId: run.runId, planId: plan.id, result: 'not begun', exitCode: 2 });
+    throw new HostError(`${failure}. Nothing was changed`, { cause: error });
   }
 }
 
@@ -366,7 +392,7 @@ async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts
   const facts = await session.collect(true);
   const { plan, findings } = replan(facts);
   refuseStale(shown, plan);
-  return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session, facts), failure: null, interrupted: null, leftovers: [], remarks: [] };
+  return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session, facts), failure: null, interrupted: null, leftovers: [], remarks: [], confirmBy: null };
 }
 
 /** What became of each change, while the transactions run one after the other. */
@@ -383,7 +409,7 @@ class Progress {
 }
 
 /** From here on the host is being changed: whatever happens is a result, never an exception that reads as "nothing was changed". */
-async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
+async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult, confirmWithin: number | null): Promise<ApplyResult> {
   const { session, run, facts, plan, baseline } = execution;
   let failure: string | null = null;
   let leftovers: string[] = [];
@@ -423,15 +449,18 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
   const outcomes = judge(plan, before, after ?? before, run.runId, progress.changes(plan), session, facts);
   const unwell = after === null || interrupted !== null || outcomes.summary.pending + outcomes.summary.unmet + outcomes.summary.regressed > 0;
   const exitCode = leftovers.length > 0 ? 4 : failure !== null && interrupted === null ? 3 : unwell ? 1 : 0;
+  const stays = outcomes.changes.some(({ state }) => state === 'applied');
+  const result = failure === null ? 'applied' : leftovers.length > 0 ? 'failed' : stays ? 'applied in part' : 'reverted';
   try {
-    const stays = outcomes.changes.some(({ state }) => state === 'applied');
-    const result = failure === null ? 'applied' : leftovers.length > 0 ? 'failed' : stays ? 'applied in part' : 'reverted';
     await run.close({ result, exitCode, summary: { ...outcomes.summary }, failure });
     await pruneRuns(session.stateDir, KEPT_RUNS, session.writer, session.reader);
   } catch (error) {
     remarks.push(`The journal of run ${run.runId} could not be finished: ${messageOf(error)}. When harden says that the run is not finished: harden recover`);
   }
-  return { exitCode: exitCode === 0 && remarks.length > 0 ? 1 : exitCode, outcomes, failure, interrupted, leftovers, remarks };
+  await session.record({ action: 'apply', phase: 'end', runId: run.runId, planId: plan.id, result, exitCode });
+  const closed = confirmWithin === null ? null : await readRun(session.stateDir, run.runId, session.reader).catch(() => null);
+  const confirmBy = closed?.confirmation?.by ?? null;
+  return { exitCode: exitCode === 0 && remarks.length > 0 ? 1 : exitCode, outcomes, failure, interrupted, leftovers, remarks, confirmBy };
 }
 
 const rescan = async (session: Session, replan: (facts: Facts) => PlanResult): Promise<readonly Finding[]> => replan(await session.collect(true)).findings;

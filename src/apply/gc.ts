@@ -6,6 +6,7 @@ import { createRun, listRuns, readRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
 import type { ContainerFacts, Facts, GcDocument, JsonObject } from '../model.ts';
 import { valueOf } from '../model.ts';
+import { refuseUnconfirmed } from './confirm.ts';
 import { refuseUnfinished } from './recover.ts';
 import { runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
@@ -123,9 +124,11 @@ export async function removeKept(session: Session, shown: Kepts, wish: GcWish): 
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
     await refuseUnfinished(session);
+    await refuseUnconfirmed(session);
     const facts = await session.collect();
     const now = await findKept(session, facts, { ...wish, named: wish.named.filter((name) => valueOf(facts.containers)?.some((container) => container.name === name && isKept(container))) });
     const run = await createRun(session.stateDir, session.writer, runHeader(session, null, facts), null);
+    await session.record({ action: 'gc', phase: 'start', runId: run.runId });
     const attempt = async (step: JsonObject & { kind: string }, chosen: boolean, act: () => Promise<void>): Promise<{ state: 'removed' | 'kept' | 'failed'; reason: string | null }> => {
       if (!chosen) return { state: 'kept', reason: 'It is not as it was shown any more.' };
       const sequence = await run.intent({ ...step, change: null });
@@ -151,7 +154,9 @@ export async function removeKept(session: Session, shown: Kepts, wish: GcWish): 
       layers.push({ runId, container, path, since, ...spared !== null ? { state: 'kept', reason: spared } as const
         : await attempt({ kind: 'removeLayer', run: runId, path }, chosen, () => session.writer.remove(path)) });
     }
-    await run.close({ result: [...containers, ...layers].some(({ state }) => state === 'failed') ? 'failed' : 'removed' });
+    const result = [...containers, ...layers].some(({ state }) => state === 'failed') ? 'failed' : 'removed';
+    await run.close({ result });
+    await session.record({ action: 'gc', phase: 'end', runId: run.runId, result });
     return { containers, layers };
   } finally {
     await lock.release().catch(() => undefined);

@@ -79,12 +79,14 @@ export async function refuseUnfinishedEarly({ stateDir, reader, writer }: Pick<S
  * Gives a run its last word, when nothing else is missing.
  * @throws HostError when it is not in that state any more, or another harden is at work
  */
-export async function finishRun({ stateDir, writer, reader }: Session, runId: string): Promise<void> {
+export async function finishRun(session: Session, runId: string): Promise<void> {
+  const { stateDir, writer, reader } = session;
   const lock = await acquireLock(stateDir, writer);
   try {
     const run = (await unfinishedRuns({ stateDir, reader })).find((candidate) => candidate.runId === runId);
     if (run === undefined || run.state === 'begun') throw new HostError(`Run ${runId} is not as it was a moment ago. Run \`harden recover\` again`);
     await (await resumeRun(stateDir, runId, writer, reader)).close({ result: RESULTS[run.state], exitCode: 0, recovered: true });
+    await session.record({ action: 'recover', phase: 'end', runId, result: RESULTS[run.state], exitCode: 0 });
   } finally {
     await lock.release().catch(() => undefined);
   }

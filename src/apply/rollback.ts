@@ -251,15 +251,20 @@ export async function planRollback(session: Session, runId: string): Promise<Rol
 
 const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [] };
 
-/** Undoes one run and notes that as a run of its own. What goes wrong once it has begun is a leftover, not an exception. */
-export async function rollback(session: Session, runId: string): Promise<RollbackResult> {
+/**
+ * Undoes one run and notes that as a run of its own. What goes wrong once it has begun is a leftover, not an exception.
+ * `still`: whether that is still wanted, asked once nobody else can change it.
+ */
+export async function rollback(session: Session, runId: string, still: (run: RunRecord) => boolean = () => true): Promise<RollbackResult> {
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
+    if (!still(await readRun(session.stateDir, runId, session.reader))) throw new UsageError(`Run ${runId} is not to be undone any more.`);
     const { effects, facts } = await planRollback(session, runId);
     const baseline = facts === null ? NOTHING_KNOWN : await takeBaseline(facts, session);
     const unfinished = (await rollbacksOf(session, runId)).filter(({ closed }) => !closed);
     const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, null, facts), undoes: runId }, null);
     const sequence = await run.intent({ kind: 'rollback', change: null, undoes: runId });
+    await session.record({ action: 'rollback', phase: 'start', runId: run.runId, undoes: runId });
     const leftovers = await undo(session, effects, baseline, false);
     try {
       if (leftovers.length === 0) {
@@ -273,7 +278,9 @@ export async function rollback(session: Session, runId: string): Promise<Rollbac
     } catch (error) {
       leftovers.push(`the journal could not be finished: ${messageOf(error)}. Then run \`harden rollback ${runId}\` again`);
     }
-    return { runId: run.runId, undid: runId, exitCode: leftovers.length === 0 ? 0 : 4, leftovers };
+    const exitCode = leftovers.length === 0 ? 0 : 4;
+    await session.record({ action: 'rollback', phase: 'end', runId: run.runId, undoes: runId, result: exitCode === 0 ? 'rolled back' : 'failed', exitCode });
+    return { runId: run.runId, undid: runId, exitCode, leftovers };
   } finally {
     await lock.release().catch(() => undefined);
   }

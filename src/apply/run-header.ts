@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { RunHeader } from '../journal.ts';
+import type { RunHeader, RunUser } from '../journal.ts';
 import { newRunId } from '../journal.ts';
 import type { Facts, JsonObject } from '../model.ts';
 import type { Session } from './session.ts';
@@ -27,6 +27,9 @@ export const oneSpelling = (endpoint: string): string => endpoint.replace(/^unix
 
 export const daemonOf = ({ engine, daemon }: Facts): DaemonOfRun => ({ endpoint: oneSpelling(engine.endpoint), configPath: daemon.configPath });
 
+/** Who runs this process, as far as the kernel and sudo tell. */
+export const currentUser = (): RunUser => ({ uid: process.geteuid?.() ?? 0, loginuid: loginuid(), sudoUser: process.env.SUDO_USER ?? null });
+
 /** Who starts a run, when, with what, on which daemon (null when none answers). `planId` is null for a rollback. */
 export function runHeader(session: Session, planId: string | null, facts: Facts | null): RunHeader {
   const now = session.now();
@@ -36,6 +39,7 @@ export function runHeader(session: Session, planId: string | null, facts: Facts 
     createdAt: now.toISOString(),
     tool: { ...session.tool },
     daemon: facts === null ? null : daemonOf(facts),
-    user: { uid: process.geteuid?.() ?? 0, loginuid: loginuid(), sudoUser: process.env.SUDO_USER ?? null },
+    user: session.user,
+    ticket: session.ticket,
   };
 }

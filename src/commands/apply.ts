@@ -1,5 +1,6 @@
 import { checks } from '../../checks/index.ts';
 import { applyPlan, refuseStale } from '../apply/apply.ts';
+import { refuseUnconfirmed } from '../apply/confirm.ts';
 import { refuseUnfinishedEarly } from '../apply/recover.ts';
 import { confirmPlan } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
@@ -30,6 +31,8 @@ import { openSession, requirePower } from './session.ts';
 
 export interface ApplyOptions extends Omit<SessionOptions, 'facts'>, PolicyFlags, OutputOptions {
   readonly yes?: boolean;
+  /** Seconds. */
+  readonly confirmWithin?: number;
   /** IMAGE=PATH, in order: advice only. */
   readonly dockerfile?: readonly string[];
 }
@@ -39,7 +42,11 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   const wanted = destinations(['text', 'json'], options);
   const layout = layoutFor(context.layout, options);
   const asking = layoutFor(context.errorLayout, options);
-  if (context.euid === 0) await refuseUnfinishedEarly({ stateDir: stateDirOf(options, context), reader: createLocalReader(), writer: createLocalWriter() });
+  if (context.euid === 0) {
+    const ports = { stateDir: stateDirOf(options, context), reader: createLocalReader(), writer: createLocalWriter() };
+    await refuseUnfinishedEarly(ports);
+    await refuseUnconfirmed(ports);
+  }
   const { choice, facts } = saved === undefined ? await freshChoice(options, context) : await savedChoice(saved, options, context);
   requirePower(facts, context);
   const planned = planFor(choice, facts, context);
@@ -59,7 +66,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   try {
     const { plan } = agreed.planned;
     const settled: PlanChoice = { ...agreed.choice, policy: { ...agreed.choice.policy, recorded: measuredIn(plan.inputs) } };
-    const result = await applyPlan(planDocument(plan), session, (now) => planFor(settled, now, context));
+    const result = await applyPlan(planDocument(plan), session, (now) => planFor(settled, now, context), { confirmWithin: options.confirmWithin ?? null });
     const outcomeText = (form: Layout): string => renderOutcomes(
       result.outcomes, engineLine(planned.plan.host, planned.plan.benchmark, form), namer(agreed.planned.report), form, options.limit ?? null,
     );
@@ -78,6 +85,9 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
     for (const remark of remarks) context.err(`harden: ${escapeBlock(remark)}\n`);
     if (leftovers.length > 0) {
       context.err(`harden: not everything could be taken back; do this by hand:\n${leftovers.map((leftover) => `- ${escapeLine(leftover)}\n`).join('')}`);
+    }
+    if (result.confirmBy !== null && result.outcomes.runId !== null) {
+      context.err(`harden: run ${result.outcomes.runId} is undone at ${result.confirmBy} unless it is confirmed before: harden confirm\n`);
     }
     return exitCode;
   } finally {

@@ -1,14 +1,16 @@
 import { checks } from '../../checks/index.ts';
+import { describeUnconfirmed, unconfirmedRuns } from '../apply/confirm.ts';
 import type { UnfinishedRun } from '../apply/recover.ts';
 import { finishRun, unfinishedRuns } from '../apply/recover.ts';
 import { factsIfAny, planRollback } from '../apply/rollback.ts';
 import { acquireLock } from '../lock.ts';
 import { renderRollback } from '../render/history.ts';
+import type { Layout } from '../render/layout.ts';
 import { agreeTo } from './agree.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
 import { layoutFor } from './output.ts';
 import { undoAndReport } from './rollback.ts';
-import type { SessionOptions } from './session.ts';
+import type { OpenSession, SessionOptions } from './session.ts';
 import { openSession, requirePower } from './session.ts';
 
 export interface RecoverOptions extends Omit<SessionOptions, 'facts'>, Pick<OutputOptions, 'color'> {
@@ -29,7 +31,11 @@ export async function recover(options: RecoverOptions, context: Context): Promis
   const session = await openSession(options, checks, context);
   try {
     const unfinished = await unfinishedRuns(session);
-    if (unfinished.length === 0) {
+    const unconfirmed = await unconfirmedRuns(session);
+    for (const run of unconfirmed.filter(({ guarded }) => guarded)) context.out(`${describeUnconfirmed(run)}\n`);
+    const abandoned = unconfirmed.filter(({ guarded }) => !guarded);
+    if (unfinished.length + abandoned.length === 0) {
+      if (unconfirmed.length > 0) return 0;
       context.out(`Nothing to recover in ${session.stateDir}: every run is finished.\n`);
       return 0;
     }
@@ -38,12 +44,7 @@ export async function recover(options: RecoverOptions, context: Context): Promis
     await (await acquireLock(session.stateDir, session.writer)).release();
     for (const { runId, createdAt, state } of unfinished) {
       if (state === 'begun' || (state === 'complete' && options.undo === true)) {
-        const planned = await planRollback(session, runId);
-        context.out(renderRollback(planned, layout));
-        if (planned.facts === null) context.err('harden: no engine answers: the files come back, and the daemon is started with them\n');
-        await agreeTo(`undo run ${runId}`, options, context);
-        session.holdSignals();
-        const exitCode = await undoAndReport(session, runId, context, planned.lost);
+        const exitCode = await undo(session, runId, options, layout, context);
         if (exitCode !== 0) return exitCode;
       } else {
         context.out(`Run ${runId} of ${createdAt}: ${MEANS[state]}.\n`);
@@ -52,8 +53,23 @@ export async function recover(options: RecoverOptions, context: Context): Promis
         context.out(`Run ${runId} is finished.${state === 'complete' ? ` \`harden verify --run ${runId}\` tells what became of each finding.` : ''}\n`);
       }
     }
+    for (const run of abandoned) {
+      context.out(`${describeUnconfirmed(run)}\n`);
+      const exitCode = await undo(session, run.runId, options, layout, context);
+      if (exitCode !== 0) return exitCode;
+    }
     return 0;
   } finally {
     session.close();
   }
+}
+
+/** Shows what undoing a run brings back, asks, and does it. */
+async function undo(session: OpenSession, runId: string, options: RecoverOptions, layout: Layout, context: Context): Promise<ExitCode> {
+  const planned = await planRollback(session, runId);
+  context.out(renderRollback(planned, layout));
+  if (planned.facts === null) context.err('harden: no engine answers: the files come back, and the daemon is started with them\n');
+  await agreeTo(`undo run ${runId}`, options, context);
+  session.holdSignals();
+  return undoAndReport(session, runId, context, planned.lost);
 }

@@ -1,17 +1,24 @@
 import { remediations } from '../../remediations/index.ts';
+import { leaveNote, noteText } from '../apply/record.ts';
+import { currentUser } from '../apply/run-header.ts';
 import type { Session } from '../apply/session.ts';
 import { UsageError } from '../errors.ts';
 import { connectEngine } from '../host/engine.ts';
 import { createLocalReader } from '../host/local-reader.ts';
 import { createLocalWriter } from '../host/local-writer.ts';
+import type { RunUser } from '../journal.ts';
 import type { Check, Facts } from '../model.ts';
 import { valueOf } from '../model.ts';
+import { escapeLine } from '../render/escape.ts';
 import { TOOL } from '../version.ts';
 import type { Context, WhereOptions } from './context.ts';
 import { readFacts, stateDirOf } from './look.ts';
 
 export interface SessionOptions extends WhereOptions {
   readonly restartCommand?: string;
+  readonly ticket?: string;
+  /** Whoever acts, where it is not who runs this process. */
+  readonly user?: RunUser;
 }
 
 /** What would end this process half-way through a change: Ctrl-C, a service manager's stop, a terminal that goes away. */
@@ -39,7 +46,7 @@ class HeldSignals {
   };
 }
 
-type OpenSession = Session & {
+export type OpenSession = Session & {
   /** From here on, signals that would end this process are only noted. */
   holdSignals(): void;
   /** Lets go of the engine and of signals. */
@@ -50,9 +57,20 @@ type OpenSession = Session & {
 export async function openSession(options: SessionOptions, checks: readonly Check[], context: Context): Promise<OpenSession> {
   const engine = await connectEngine({ dockerHost: options.dockerHost });
   const signals = new HeldSignals(context);
+  const [reader, writer] = [createLocalReader(), createLocalWriter()];
+  const user = options.user ?? currentUser();
+  const ticket = options.ticket ?? null;
+  let complained = false;
   return {
-    reader: createLocalReader(),
-    writer: createLocalWriter(),
+    reader,
+    writer,
+    user,
+    ticket,
+    record: async (note) => {
+      const problem = await leaveNote(noteText(note, user, ticket), { reader, writer });
+      if (problem !== null && !complained) context.err(`harden: ${escapeLine(problem)}\n`);
+      complained ||= problem !== null;
+    },
     stateDir: stateDirOf(options, context),
     checks,
     remediations,

@@ -44,6 +44,7 @@ export function createLocalWriter(): HostWriter {
     setMetadata: explained('set mode and owner of', setMetadata),
     append: explained('write to', append),
     run: (tool, args, options) => runTool(tool, args, options?.timeoutMs ?? TOOL_TIMEOUT_MS),
+    startSelf,
     signal,
     answers,
   };
@@ -361,6 +362,41 @@ async function runTool(tool: Tool, args: readonly string[], timeoutMs: number): 
   const path = await findProgram(tool);
   if (path === null) throw new HostError(`${tool} is not installed (looked in ${TOOL_DIRECTORIES.join(', ')})`);
   return runProgram(path, args, timeoutMs);
+}
+
+/** It exists while systemd is PID 1: sd_booted(3). */
+const SYSTEMD_RUNS = '/run/systemd/system';
+
+async function startSelf(args: readonly string[], { unit, log }: Parameters<HostWriter['startSelf']>[1]): Promise<void> {
+  const [, script] = process.argv;
+  if (script === undefined) throw new HostError('harden does not know how it was started, so it cannot start a process of its own');
+  const command = [process.execPath, ...process.execArgv, await realpath(script), ...args];
+  await replace(log, Buffer.alloc(0), { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 });
+  if (process.geteuid?.() === 0 && await access(SYSTEMD_RUNS).then(() => true, () => false)) {
+    const { code, stderr } = await runTool('systemd-run', [
+      '--quiet', '--collect', `--unit=${unit}`, '--description=Undoes a run of harden that nobody confirms',
+      // A daemon that it starts by a command of the operator's own must not end with it.
+      '--property=KillMode=process', '--property=TimeoutStopSec=15min', `--property=StandardOutput=file:${log}`, `--property=StandardError=file:${log}`,
+      // systemd puts variables in where it sees a dollar sign (systemd.service(5)).
+      '--', ...command.map((word) => word.replaceAll('$', '$$$$')),
+    ], TOOL_TIMEOUT_MS);
+    if (code !== 0) throw new HostError(`systemd-run could not start ${unit}: ${stderr.trim()}`);
+    return;
+  }
+  const output = await open(log, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
+  try {
+    const [program = '', ...words] = command;
+    await new Promise<void>((resolve, reject) => {
+      const child = spawn(program, words, { cwd: '/', env: TOOL_ENVIRONMENT, stdio: ['ignore', output.fd, output.fd], detached: true });
+      child.once('error', (error) => reject(new HostError(`cannot start ${program}: ${error.message}`, { cause: error })));
+      child.once('spawn', () => {
+        child.unref();
+        resolve();
+      });
+    });
+  } finally {
+    await output.close();
+  }
 }
 
 /** A program that only helps us and leaves nothing running. `code` is 127 when it is missing or could not be run. */

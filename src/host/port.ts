@@ -2,7 +2,7 @@ import type { FileStat, Observed } from '../model.ts';
 
 /** Programs that harden may run on a host; nothing named by a container, an image or a config file ever runs. */
 export type Tool =
-  | 'auditctl' | 'augenrules' | 'docker' | 'docker-compose' | 'dockerd' | 'getent' | 'gpasswd' | 'ls' | 'service' | 'systemctl' | 'systemd-tmpfiles' | 'sh' | 'logger';
+  | 'auditctl' | 'augenrules' | 'docker' | 'docker-compose' | 'dockerd' | 'getent' | 'gpasswd' | 'ls' | 'service' | 'systemctl' | 'systemd-run' | 'systemd-tmpfiles' | 'sh' | 'logger';
 
 /** Of a tool's environment: Docker Compose takes in no files from other machines. */
 export const NOTHING_FROM_ELSEWHERE = { COMPOSE_EXPERIMENTAL_GIT_REMOTE: 'false', COMPOSE_EXPERIMENTAL_OCI_REMOTE: 'false' };
@@ -106,6 +106,12 @@ export interface HostWriter {
    * @throws HostError when it is missing, or when it had to be ended because the time was over (default 60 s)
    */
   run(tool: Tool, args: readonly string[], options?: { readonly timeoutMs?: number }): Promise<ToolResult>;
+  /**
+   * Starts this very program once more, with these arguments, as a process that outlives this one, its session and its terminal: as the
+   * transient unit `unit` where systemd runs and we are root, since a login may end with all of its processes. What it prints goes to `log`.
+   * @throws HostError
+   */
+  startSelf(args: readonly string[], how: { readonly unit: string; readonly log: string }): Promise<void>;
   /** Sends a signal to a process that the caller has proven to be the daemon. */
   signal(pid: number, signal: 'SIGHUP'): Promise<void>;
   /** Appends one line to a file of ours (0600) and fsyncs it. */

@@ -1,5 +1,6 @@
 import type { RollbackPlan } from '../apply/rollback.ts';
 import type { RunSummary } from '../journal.ts';
+import { awaitsConfirmation } from '../journal.ts';
 import { escapeLine } from './escape.ts';
 import type { Layout } from './layout.ts';
 import { padTo, paragraph, styleFor } from './layout.ts';
@@ -10,26 +11,32 @@ export function renderHistory(runs: readonly RunSummary[], stateDir: string, lay
   const style = styleFor(layout);
   const lines = runs.flatMap((run) => {
     const word = stateOf(run);
-    const paint = word === 'applied' ? style.green : word === 'undone' || word === 'rollback' ? style.dim : style.red;
+    const paint = word === 'applied' ? style.green : word === 'unconfirmed' ? style.yellow : word === 'undone' || word === 'rollback' ? style.dim : style.red;
     return [
-      `${escapeLine(run.runId)}  ${paint(padTo(word, 10))}  ${escapeLine(run.createdAt ?? 'unknown time')}${run.planId === null ? '' : `  plan ${escapeLine(run.planId)}`}`,
+      `${escapeLine(run.runId)}  ${paint(padTo(word, 11))}  ${escapeLine(run.createdAt ?? 'unknown time')}${run.planId === null ? '' : `  plan ${escapeLine(run.planId)}`}`,
       ...remark(run).flatMap((text) => paragraph(text, layout, 4)),
     ];
   });
   return `${lines.join('\n')}\n`;
 }
 
-function stateOf({ unreadable, closed, rolledBackBy, planId, result }: RunSummary): string {
+function stateOf({ unreadable, closed, rolledBackBy, planId, result, confirmation }: RunSummary): string {
   if (unreadable !== null) return 'unreadable';
   if (!closed) return 'unfinished';
   if (rolledBackBy !== null) return 'undone';
+  if (awaitsConfirmation({ confirmation, rolledBackBy })) return 'unconfirmed';
   const word = result?.['result'];
   return typeof word === 'string' ? word : planId === null ? 'rollback' : 'closed';
 }
 
-function remark({ unreadable, rolledBackBy, result }: RunSummary): string[] {
+function remark({ unreadable, rolledBackBy, result, user, ticket, confirmation }: RunSummary): string[] {
   const failure = result?.['failure'];
+  const who = user === null ? [] : [user.sudoUser ?? (user.loginuid === null ? null : `uid ${user.loginuid}`)].filter((name) => name !== null).map((name) => `by ${name}`);
+  const about = [...(ticket === null ? [] : [`ticket ${ticket}`]), ...who].join(', ');
   return [
+    ...(about === '' ? [] : [about]),
+    ...(confirmation === null || rolledBackBy !== null ? [] : [confirmation.confirmedAt === null ? `to be confirmed by ${confirmation.by}` : `confirmed at ${confirmation.confirmedAt}`]),
+    ...(confirmation?.notReverted == null ? [] : [`nobody confirmed it in time, and it could not be undone: ${confirmation.notReverted}`]),
     ...(unreadable === null ? [] : [unreadable]),
     ...(rolledBackBy === null ? [] : [`undone by ${rolledBackBy}`]),
     ...(typeof failure === 'string' ? [failure] : []),
