@@ -347,25 +347,19 @@ export const awaitsConfirmation = ({ confirmation, rolledBackBy }: Pick<RunSumma
   confirmation !== null && confirmation.confirmedAt === null && rolledBackBy === null;
 
 /**
- * Removes all but the newest `keep` closed runs with their backups; unfinished and unreadable ones always stay. Returns the ids
- * that it removed. The journal goes first, so that a half-removed run does not look like one that can be rolled back.
+ * Removes a run with its backups. False, and nothing is done, while it holds what a container wrote: that may be all that is left of it. The
+ * journal goes first, so that a half-removed run does not look like one that can be rolled back.
  */
-export async function pruneRuns(stateDir: string, keep: number, writer: HostWriter, reader: HostReader): Promise<string[]> {
-  const surplus = (await listRuns(stateDir, reader)).filter(({ closed }) => closed).slice(keep).map(({ runId }) => runId);
-  const removed: string[] = [];
-  for (const runId of surplus) {
-    const directory = runDirectory(stateDir, runId);
-    const backups = join(directory, 'backups');
-    const [files] = await reader.observe([{ kind: 'list', path: directory, depth: 2 }]);
-    // It may be all that is left of what a container wrote: only a person decides that it goes.
-    if (files.status !== 'present' || files.value.some((path) => path.endsWith('-layer.tar'))) continue;
-    await writer.remove(journalPath(directory));
-    for (const path of files.value) if (path !== backups && path !== journalPath(directory)) await writer.remove(path);
-    await writer.removeDirectory(backups);
-    await writer.removeDirectory(directory);
-    removed.push(runId);
-  }
-  return removed;
+export async function removeRun(stateDir: string, runId: string, writer: HostWriter, reader: HostReader): Promise<boolean> {
+  const directory = runDirectory(stateDir, runId);
+  const backups = join(directory, 'backups');
+  const [files] = await reader.observe([{ kind: 'list', path: directory, depth: 2 }]);
+  if (files.status !== 'present' || files.value.some((path) => path.endsWith('-layer.tar'))) return false;
+  await writer.remove(journalPath(directory));
+  for (const path of files.value) if (path !== backups && path !== journalPath(directory)) await writer.remove(path);
+  await writer.removeDirectory(backups);
+  await writer.removeDirectory(directory);
+  return true;
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

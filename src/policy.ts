@@ -75,6 +75,7 @@ export async function loadPolicy({ flags, cwd, euid, systemPath = '/etc/harden/h
       maxRisk: flags.maxRisk ?? file.maxRisk ?? defaultPolicy.maxRisk,
       parameters,
       waivers: file.waivers ?? defaultPolicy.waivers,
+      ...(file.history !== undefined && { history: file.history }),
     },
   };
 }
@@ -124,7 +125,7 @@ export async function parsePolicy(text: string, path: string): Promise<PolicyFil
   }
   problems.stop();
   if (checked.data === undefined) throw new PolicyError(`${path} is no policy`);
-  const { benchmark: _, waivers, parameters, include, exclude, targets, ...rest } = checked.data;
+  const { benchmark: _, waivers, parameters, include, exclude, targets, history, ...rest } = checked.data;
   return {
     ...rest,
     ...(benchmark !== undefined && { benchmark }),
@@ -132,6 +133,7 @@ export async function parsePolicy(text: string, path: string): Promise<PolicyFil
     ...(exclude && { exclude }),
     ...(targets && { targets: { ...defaultPolicy.targets, ...targets } }),
     ...(parameters && { parameters }),
+    ...(history && { history }),
     ...(waivers && {
       waivers: waivers.map((waiver, index): Waiver => {
         const { line, col } = lines.linePos(positions.ofValue(['waivers', index]));

@@ -219,10 +219,10 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
   extend(program.command('guard', { hidden: true }).argument('<run>'), engine).action(async (run: string, options: WhereOptions) => exit(await (await import('./commands/guard.ts')).guard(run, options, context)));
 
   extend(
-    command('gc', act, 'Remove containers that were kept when others took their place, and layers saved of them, after showing them. Volumes stay.')
+    command('gc', act, 'Remove what is kept for a rollback and old enough, after showing it: replaced containers, layers saved of them, journals and backups of runs. Volumes stay.')
       .argument('[container...]', 'kept containers by name, whatever their age and whatever became of what took their place (default: all that are old enough)')
       .addOption(new Option('--older-than <days>', 'kept for at least so many days; 0: all (default: 7)').argParser(count).helpGroup(WHAT)),
-    engine, yes('remove'), ticket, output('text (default) or json', 'write the result to a file'), common,
+    engine, policyFile, yes('remove'), ticket, output('text (default) or json', 'write the result to a file'), common,
   ).action(async (named: readonly string[], options: GcOptions) => exit(await (await import('./commands/gc.ts')).gc(named, options, context)));
 
   extend(

@@ -154,6 +154,9 @@ export const policyFile = z.strictObject({
   maxRisk: z.enum(RISKS).exactOptional(),
   parameters: parameters.nullable().exactOptional(),
   waivers: z.array(waiver).nullable().exactOptional(),
+  history: z.strictObject({
+    keep: z.int('must be a whole number of runs').min(1, 'must be at least one run').exactOptional(), maxAgeDays: days.exactOptional(),
+  }).nullable().exactOptional(),
 });
 
 const impact = z.enum(IMPACTS);
@@ -378,6 +381,7 @@ const gcDocument = z.object({
   olderThanDays: z.int(),
   containers: z.array(z.object({ ...removed, target, replaced: z.string().nullable() })),
   layers: z.array(z.object({ ...removed, runId: z.string(), container: z.string(), path: z.string() })),
+  runs: z.array(z.object({ ...removed, runId: z.string(), planId: z.string().nullable(), undoable: z.boolean() })),
 }) satisfies z.ZodType<GcDocument>;
 
 /** `harden rewrite --format json`. */

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GcWish } from '../src/apply/gc.ts';
 import { findKept, removeKept } from '../src/apply/gc.ts';
+import { DEFAULT_RETENTION } from '../src/apply/retention.ts';
 import type { Session } from '../src/apply/session.ts';
 import { keptName } from '../src/container/kept.ts';
 import { createLocalReader } from '../src/host/local-reader.ts';
@@ -66,7 +67,7 @@ function sessionWith(containers: readonly ContainerFacts[], fails = false): { se
   return { facts, session: { stateDir, reader: createLocalReader(), writer: createLocalWriter(), tool: TOOL, collect: () => Promise.resolve(facts), now: () => NOW, record: () => Promise.resolve(), user: { uid: 0, loginuid: null, sudoUser: null }, ticket: null, engine } as unknown as Session };
 }
 
-const WEEK: GcWish = { olderThanDays: 7, named: [] };
+const WEEK: GcWish = { olderThanDays: 7, named: [], retention: DEFAULT_RETENTION };
 const find = async (containers: readonly ContainerFacts[], wish = WEEK): Promise<string[]> => {
   const { session, facts } = sessionWith(containers);
   const { containers: found, layers } = await findKept(session, facts, wish);
@@ -94,7 +95,7 @@ describe('what is kept for an undo', () => {
   it('is as old as its replacement, however long ago it ended or was made', async () => {
     await journalled(2);
     expect(await find([kept(90), web()])).toEqual([`${name}: It is kept for less than 7 days.`, 'layer: Its container is still there.']);
-    expect(await find([kept(90), web()], { olderThanDays: 0, named: [] })).toEqual([`${name}: goes`, 'layer: Its container is still there.']);
+    expect(await find([kept(90), web()], { ...WEEK, olderThanDays: 0 })).toEqual([`${name}: goes`, 'layer: Its container is still there.']);
     expect(await find([web()])).toEqual(['layer: It is kept for less than 7 days.']);
   });
 
@@ -133,7 +134,7 @@ describe('its removal', () => {
     expect(renderKept(shown, PLAIN)).toBe([
       'Stays (1)', `  ${shown.layers[0]?.path ?? ''}  what web had written  since ${daysAgo(8).replace('.000', '')}`, '    Its container is still there.',
       'Is removed for good, its volumes stay (1)', `  ${keptName(OLD).padEnd(shown.layers[0]?.path.length ?? 0)}  web took its place    since ${daysAgo(8).replace('.000', '')}`,
-      'The runs that kept it can then not be rolled back any more.', '',
+      'The runs that kept it can then not be rolled back any more.', '1 run stays in the history.', '',
     ].join('\n'));
     const document = { schemaVersion: 1, tool: TOOL, olderThanDays: 7, ...await removeKept(session, shown, WEEK) } as const;
     expect(removed).toEqual([OLD]);
@@ -166,5 +167,32 @@ describe('its removal', () => {
     const { session, facts } = sessionWith([kept(8), web()]);
     await expect(removeKept(session, await findKept(session, facts, WEEK), WEEK)).rejects.toThrow('harden recover');
     expect(removed).toEqual([]);
+  });
+
+  it('takes runs that are too old with it, and says which way back goes; never one that kept a container that is still there', async () => {
+    await journalled(8);
+    for (const n of [1, 2, 3]) {
+      const run = await createRun(stateDir, createLocalWriter(), {
+        runId: `2026010${n}T000000Z-0000ff`, planId: `plan-${n}`, createdAt: `2026-01-0${n}T00:00:00.000Z`, tool: { ...TOOL }, user: { uid: 0, loginuid: null, sudoUser: null },
+      }, {});
+      if (n !== 3) await run.close({ result: n === 1 ? 'applied' : 'reverted' });
+      else await run.close({ result: 'applied' });
+    }
+    const { session, facts } = sessionWith([kept(2), web()]);
+    const wish: GcWish = { ...WEEK, retention: { keep: 50, maxAgeDays: 20 } };
+    const shown = await findKept(session, facts, wish);
+    expect(shown.runs.map(({ runId, undoable, spared }) => [runId.slice(0, 8), undoable, spared === null])).toEqual([
+      ['20261101', true, false], ['20260103', true, true], ['20260102', false, true], ['20260101', true, true],
+    ]);
+    expect(renderKept(shown, PLAIN)).toContain([
+      'Journals and backups of runs, removed for good (3)', '  20260103T000000Z-0000ff  plan plan-3  can then not be rolled back any more', '  20260102T000000Z-0000ff  plan plan-2',
+      '  20260101T000000Z-0000ff  plan plan-1  can then not be rolled back any more', '1 run stays in the history.', '',
+    ].join('\n'));
+    const document = { schemaVersion: 1, tool: TOOL, olderThanDays: 7, ...await removeKept(session, shown, wish) } as const;
+    expect(new Ajv2020({ strict: false }).validate(jsonSchema('gc', true), document)).toBe(true);
+    expect(document.runs.map(({ state }) => state)).toEqual(['kept', 'removed', 'removed', 'removed']);
+    expect((await listRuns(stateDir, createLocalReader())).map(({ planId }) => planId)).toEqual([null, 'plan']);
+    // Its container is the last that is left of what it replaced: by now another run is the last one.
+    expect((await findKept(session, facts, { ...wish, retention: { keep: 1, maxAgeDays: 1 } })).runs[1]?.spared).toBe('It is the last run that can be rolled back.');
   });
 });

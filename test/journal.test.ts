@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLocalReader } from '../src/host/local-reader.ts';
 import { createLocalWriter } from '../src/host/local-writer.ts';
 import type { FileSnapshot } from '../src/host/port.ts';
-import { createRun, listRuns, markRolledBack, newRunId, pruneRuns, readBackup, readRun, readRunPlan, resumeRun, type JournalEntry, type RunHeader, type StepRecord } from '../src/journal.ts';
+import { createRun, listRuns, markRolledBack, newRunId, readBackup, readRun, readRunPlan, removeRun, resumeRun, type JournalEntry, type RunHeader, type StepRecord } from '../src/journal.ts';
 
 const reader = createLocalReader();
 const writer = createLocalWriter();
@@ -118,15 +118,12 @@ describe('the list of runs', () => {
     expect(runs[3]?.unreadable).toContain('damaged in line 2');
   });
 
-  it('is pruned from its old end, without touching what is not finished', async () => {
-    for (const n of [1, 2, 3, 4, 5]) {
-      const run = await createRun(stateDir, writer, headerOf(idOf(n)), { id: 'p' });
-      await run.backup(fileOf('bytes'));
-      if (n !== 2) await run.close({ result: 'applied', exitCode: 0 });
-    }
-    expect(await pruneRuns(stateDir, 2, writer, reader)).toEqual([idOf(3), idOf(1)]);
-    expect(readdirSync(join(stateDir, 'runs')).sort()).toEqual([idOf(2), idOf(4), idOf(5)]);
-    expect(await pruneRuns(stateDir, 2, writer, reader)).toEqual([]);
+  it('is removed whole with its backups, but not while it holds what a container wrote', async () => {
+    for (const n of [1, 2]) await (await createRun(stateDir, writer, headerOf(idOf(n)), { id: 'p' })).backup(fileOf('bytes'));
+    writeFileSync(join(stateDir, 'runs', idOf(2), 'backups', 'web-layer.tar'), 'tar');
+    expect([await removeRun(stateDir, idOf(1), writer, reader), await removeRun(stateDir, idOf(2), writer, reader)]).toEqual([true, false]);
+    expect(readdirSync(join(stateDir, 'runs'))).toEqual([idOf(2)]);
+    expect(existsSync(journalOf(idOf(2)))).toBe(true);
   });
 
   it('takes ids only in the form that it gives them', async () => {

@@ -12,14 +12,15 @@ import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
 import { HostError, type FileSnapshot } from '../host/port.ts';
 import type { Run, StepRecord } from '../journal.ts';
-import { createRun, pruneRuns, readRun } from '../journal.ts';
+import { createRun, readRun } from '../journal.ts';
 import { refuseUnconfirmed } from './confirm.ts';
 import { refuseIrreversible, startGuard } from './guard.ts';
 import { refuseUnfinished } from './recover.ts';
+import { DEFAULT_RETENTION, pruneRuns } from './retention.ts';
 import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
 import { maskSecretsInText } from '../mask.ts';
-import type { Change, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument } from '../model.ts';
+import type { Change, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument, Retention } from '../model.ts';
 import { isFileChange, valueOf } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
@@ -56,7 +57,11 @@ export interface ApplyResult {
 export interface ApplyTerms {
   /** Seconds after the end within which the run has to be confirmed, or a guard undoes it; null: it stays. */
   readonly confirmWithin: number | null;
+  /** How long the journals of runs are kept. */
+  readonly retention: Retention;
 }
+
+const NO_TERMS: ApplyTerms = { confirmWithin: null, retention: DEFAULT_RETENTION };
 
 class Interrupted extends Error {
   readonly signal: string;
@@ -66,9 +71,6 @@ class Interrupted extends Error {
     this.signal = signal;
   }
 }
-
-/** Runs that can be rolled back, or at least looked at. */
-const KEPT_RUNS = 50;
 
 /** Files that augenrules(8) rewrites on every load. They belong to the run, so that its undo leaves them as they were. */
 const COMPILED_RULES = ['/etc/audit/audit.rules', '/etc/audit/audit.rules.prev'];
@@ -351,8 +353,9 @@ function judge(plan: Plan, before: readonly Finding[], after: readonly Finding[]
  * over fresh facts; `shown` is what a person or a saved plan agreed to. Throws StalePlanError, UsageError and HostError
  * before anything is changed; afterwards failures are results.
  */
-export async function applyPlan(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult, { confirmWithin }: ApplyTerms = { confirmWithin: null }): Promise<ApplyResult> {
+export async function applyPlan(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult, terms = NO_TERMS): Promise<ApplyResult> {
   if (shown.changes.length === 0) return nothingToDo(shown, session, replan);
+  const { confirmWithin } = terms;
   if (confirmWithin !== null) refuseIrreversible(shown.changes);
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
@@ -369,7 +372,7 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
     const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, plan.id, facts), steps, ...(confirmWithin !== null && { confirmWithin }) }, planDocument(plan));
     await session.record({ action: 'apply', phase: 'start', runId: run.runId, planId: plan.id });
     if (confirmWithin !== null) await guarded(session, run, plan);
-    return await execute(new Execution(session, run, facts, plan, baseline), findings, replan, confirmWithin);
+    return await execute(new Execution(session, run, facts, plan, baseline), findings, replan, terms);
   } finally {
     // What is left of it is a dead process's, which the next one replaces.
     await lock.release().catch(() => undefined);
@@ -409,7 +412,7 @@ class Progress {
 }
 
 /** From here on the host is being changed: whatever happens is a result, never an exception that reads as "nothing was changed". */
-async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult, confirmWithin: number | null): Promise<ApplyResult> {
+async function execute(execution: Execution, before: readonly Finding[], replan: (facts: Facts) => PlanResult, { confirmWithin, retention }: ApplyTerms): Promise<ApplyResult> {
   const { session, run, facts, plan, baseline } = execution;
   let failure: string | null = null;
   let leftovers: string[] = [];
@@ -453,7 +456,7 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
   const result = failure === null ? 'applied' : leftovers.length > 0 ? 'failed' : stays ? 'applied in part' : 'reverted';
   try {
     await run.close({ result, exitCode, summary: { ...outcomes.summary }, failure });
-    await pruneRuns(session.stateDir, KEPT_RUNS, session.writer, session.reader);
+    await pruneRuns(session, retention);
   } catch (error) {
     remarks.push(`The journal of run ${run.runId} could not be finished: ${messageOf(error)}. When harden says that the run is not finished: harden recover`);
   }

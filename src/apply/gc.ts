@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { object, text } from '../collect/json.ts';
 import { isKept } from '../container/kept.ts';
 import { messageOf, UsageError } from '../errors.ts';
-import { createRun, listRuns, readRun } from '../journal.ts';
+import { HostError } from '../host/port.ts';
+import { createRun, listRuns, readRun, removeRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
-import type { ContainerFacts, Facts, GcDocument, JsonObject } from '../model.ts';
+import type { ContainerFacts, Facts, GcDocument, JsonObject, Retention } from '../model.ts';
 import { valueOf } from '../model.ts';
 import { refuseUnconfirmed } from './confirm.ts';
 import { refuseUnfinished } from './recover.ts';
+import { judgeRuns } from './retention.ts';
 import { runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
 
@@ -16,6 +18,7 @@ export interface GcWish {
   readonly olderThanDays: number;
   /** Names of kept containers; empty: all. */
   readonly named: readonly string[];
+  readonly retention: Retention;
 }
 
 /** What was kept for an undo. `spared`: why it stays, as a sentence; null: it is to be removed. */
@@ -37,14 +40,22 @@ interface KeptLayer extends Kept {
   readonly container: string;
   readonly path: string;
 }
+/** The journal of a run with its backups. */
+interface KeptRun extends Kept {
+  readonly runId: string;
+  readonly planId: string | null;
+  /** With it goes the way back. */
+  readonly undoable: boolean;
+}
 export interface Kepts {
   readonly containers: readonly KeptContainer[];
   readonly layers: readonly KeptLayer[];
+  readonly runs: readonly KeptRun[];
 }
 
 interface Told {
   /** By the id of the container that was replaced. */
-  readonly replaced: ReadonlyMap<string, { readonly name: string; readonly at: string; readonly ran: boolean }>;
+  readonly replaced: ReadonlyMap<string, { readonly runId: string; readonly name: string; readonly at: string; readonly ran: boolean }>;
   readonly layers: readonly { readonly runId: string; readonly id: string; readonly container: string; readonly path: string; readonly at: string }[];
 }
 
@@ -54,7 +65,7 @@ const LAYER = /^runs\/[0-9A-Za-z-]+\/backups\/[A-Za-z0-9][A-Za-z0-9_.-]*-layer\.
 
 /** What the journals tell of containers that were replaced and of layers that were saved. Journals that cannot be read tell nothing. */
 async function told({ stateDir, reader }: Session): Promise<Told> {
-  const replaced = new Map<string, { name: string; at: string; ran: boolean }>();
+  const replaced = new Map<string, { runId: string; name: string; at: string; ran: boolean }>();
   const layers: { runId: string; id: string; container: string; path: string; at: string }[] = [];
   for (const { runId, planId, unreadable } of await listRuns(stateDir, reader)) {
     if (planId === null || unreadable !== null) continue;
@@ -63,7 +74,7 @@ async function told({ stateDir, reader }: Session): Promise<Told> {
     for (const { at, action, before } of acts) {
       const [id, name] = [text(action['container']), text(action['name'])];
       if (action['kind'] === 'swapContainers' && !replaced.has(id)) {
-        replaced.set(id, { name, at, ran: acts.some((other) => other.action['kind'] === 'startReplacement' && other.action['container'] === id) });
+        replaced.set(id, { runId, name, at, ran: acts.some((other) => other.action['kind'] === 'startReplacement' && other.action['container'] === id) });
       }
       if (action['kind'] === 'saveLayer' && LAYER.test(text(before['file']))) {
         const path = join(stateDir, text(before['file']));
@@ -113,6 +124,11 @@ export async function findKept(session: Session, facts: Facts, wish: GcWish): Pr
     }),
     layers: wish.named.length > 0 ? [] : layers.map(({ runId, id, container, path, at }) =>
       ({ runId, container, path, since: at, spared: all.some((other) => other.id === id) ? 'Its container is still there.' : young(at) })),
+    runs: wish.named.length > 0 ? [] : judgeRuns(await listRuns(session.stateDir, session.reader), wish.retention, session.now()).map(({ run, undoable, spared }): KeptRun => {
+      // Nobody could tell otherwise what took whose place.
+      const holds = kept.find(({ id }) => replaced.get(id)?.runId === run.runId)?.name ?? layers.find(({ runId }) => runId === run.runId)?.path;
+      return { runId: run.runId, planId: run.planId, undoable, since: run.createdAt ?? '', spared: spared ?? (holds === undefined ? null : `What it kept is still there: ${holds}.`) };
+    }),
   };
 }
 
@@ -120,7 +136,7 @@ export async function findKept(session: Session, facts: Facts, wish: GcWish): Pr
  * Removes what was shown, as far as it would still be chosen; volumes stay. Noted as a run of its own, which no rollback takes back.
  * @throws HostError, UsageError before anything is removed
  */
-export async function removeKept(session: Session, shown: Kepts, wish: GcWish): Promise<Pick<GcDocument, 'containers' | 'layers'>> {
+export async function removeKept(session: Session, shown: Kepts, wish: GcWish): Promise<Pick<GcDocument, 'containers' | 'layers' | 'runs'>> {
   const lock = await acquireLock(session.stateDir, session.writer);
   try {
     await refuseUnfinished(session);
@@ -154,10 +170,18 @@ export async function removeKept(session: Session, shown: Kepts, wish: GcWish): 
       layers.push({ runId, container, path, since, ...spared !== null ? { state: 'kept', reason: spared } as const
         : await attempt({ kind: 'removeLayer', run: runId, path }, chosen, () => session.writer.remove(path)) });
     }
-    const result = [...containers, ...layers].some(({ state }) => state === 'failed') ? 'failed' : 'removed';
+    const runs: GcDocument['runs'][number][] = [];
+    for (const { runId, planId, undoable, since, spared } of shown.runs) {
+      const chosen = now.runs.some((one) => one.runId === runId && one.spared === null);
+      runs.push({ runId, planId, undoable, since, ...spared !== null ? { state: 'kept', reason: spared } as const
+        : await attempt({ kind: 'removeRun', run: runId }, chosen, async () => {
+          if (!await removeRun(session.stateDir, runId, session.writer, session.reader)) throw new HostError('it holds what a container wrote, or cannot be listed');
+        }) });
+    }
+    const result = [...containers, ...layers, ...runs].some(({ state }) => state === 'failed') ? 'failed' : 'removed';
     await run.close({ result });
     await session.record({ action: 'gc', phase: 'end', runId: run.runId, result });
-    return { containers, layers };
+    return { containers, layers, runs };
   } finally {
     await lock.release().catch(() => undefined);
   }

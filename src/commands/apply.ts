@@ -2,6 +2,7 @@ import { checks } from '../../checks/index.ts';
 import { applyPlan, refuseStale } from '../apply/apply.ts';
 import { refuseUnconfirmed } from '../apply/confirm.ts';
 import { refuseUnfinishedEarly } from '../apply/recover.ts';
+import { DEFAULT_RETENTION } from '../apply/retention.ts';
 import { confirmPlan } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
 import { Declined, messageOf, UsageError } from '../errors.ts';
@@ -66,7 +67,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   try {
     const { plan } = agreed.planned;
     const settled: PlanChoice = { ...agreed.choice, policy: { ...agreed.choice.policy, recorded: measuredIn(plan.inputs) } };
-    const result = await applyPlan(planDocument(plan), session, (now) => planFor(settled, now, context), { confirmWithin: options.confirmWithin ?? null });
+    const result = await applyPlan(planDocument(plan), session, (now) => planFor(settled, now, context), { confirmWithin: options.confirmWithin ?? null, retention: { ...DEFAULT_RETENTION, ...choice.policy.history } });
     const outcomeText = (form: Layout): string => renderOutcomes(
       result.outcomes, engineLine(planned.plan.host, planned.plan.benchmark, form), namer(agreed.planned.report), form, options.limit ?? null,
     );

@@ -37,6 +37,7 @@ export function policyOf({ benchmark, inputs }: PlanDocument, today: Policy): Po
     parameters: same ? today.parameters : policyParameters,
     recorded: measuredIn(inputs),
     waivers: today.waivers,
+    ...(today.history !== undefined && { history: today.history }),
   };
 }
 

@@ -17,4 +17,6 @@ export interface GcDocument {
   readonly containers: readonly (Removed & { readonly target: Target; readonly replaced: string | null })[];
   /** Writable layers that were saved, by the run that did and the name of the container. */
   readonly layers: readonly (Removed & { readonly runId: string; readonly container: string; readonly path: string })[];
+  /** Journals and backups of runs, newest first. `undoable`: with them goes the way back. */
+  readonly runs: readonly (Removed & { readonly runId: string; readonly planId: string | null; readonly undoable: boolean })[];
 }

@@ -15,6 +15,14 @@ export interface Policy {
   /** What an earlier look measured and a plan recorded: such values are taken from there, and never measured again. */
   readonly recorded?: readonly { readonly check: string; readonly target: Target; readonly name: string; readonly value: Json; readonly evidence: string }[];
   readonly waivers: readonly Waiver[];
+  /** How long runs are kept with their backups; what is missing has a default. */
+  readonly history?: Partial<Retention>;
+}
+
+/** A run that can be rolled back goes after `maxAgeDays`; any other then, and also when `keep` newer ones are there. */
+export interface Retention {
+  readonly keep: number;
+  readonly maxAgeDays: number;
 }
 
 /** Which containers and images are judged; empty lists leave nothing out. Everything else of a host is always judged. */
