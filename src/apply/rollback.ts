@@ -10,7 +10,7 @@ import type { FileSnapshot } from '../host/port.ts';
 import type { RunRecord } from '../journal.ts';
 import { createRun, listRuns, markRolledBack, readBackup, readRun, resumeRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
-import type { Facts, Json, JsonObject } from '../model.ts';
+import type { Action, Facts, Json, JsonObject } from '../model.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { lockedByRestart, lostByRestart, restartMethod } from '../plan/restart.ts';
 import { describeAction } from '../steps.ts';
@@ -186,19 +186,59 @@ async function rollbacksOf(session: Session, runId: string): Promise<RunRecord[]
   return records.filter(({ header }) => header.undoes === runId);
 }
 
+/** What an action is about, in words; null: it is never taken back. */
+function subjectOf(action: Action): string | null {
+  switch (action.kind) {
+    case 'removeGroupMember': return `the group ${action.group}`;
+    case 'changeComposeProject': return `the compose project ${action.project.project}`;
+    case 'updateService': return `the service ${action.name}`;
+    case 'setSwarmCertificates': return 'the lifetime of the swarm\'s certificates';
+    case 'lockSwarm': return 'the lock of the swarm\'s managers';
+    case 'removeContainer': case 'removeImage': return null;
+    default: return `the container ${action.name}`;
+  }
+}
+
+/** What a run has changed and not taken back itself: paths, and what its actions are about. */
+function subjectsOf({ entries }: RunRecord): ReadonlySet<string> {
+  const reverted = new Set(entries.flatMap((line) => line.type === 'reverted' ? [line.seq] : []));
+  return new Set(entries.flatMap((line) => {
+    if (line.type !== 'intent' || reverted.has(line.seq)) return [];
+    if (line.step.kind === 'replaceBytes' || line.step.kind === 'setMetadata') return [text(line.step.path)];
+    const action = line.step.kind === 'act' ? actionIn(object(line.step.action)) : null;
+    return action === null ? [] : subjectOf(action) ?? [];
+  }));
+}
+
+/** What of a run's targets later runs changed that are in, each with the last run that did. */
+async function changedLater(session: Session, run: RunRecord): Promise<ReadonlyMap<string, string>> {
+  const own = subjectsOf(run);
+  const later = (await listRuns(session.stateDir, session.reader)).filter(({ runId, planId, createdAt, rolledBackBy, unreadable }) =>
+    runId !== run.runId && planId !== null && rolledBackBy === null && unreadable === null && createdAt !== null && createdAt > run.header.createdAt);
+  const found = new Map<string, string>();
+  for (const { runId } of later) {
+    for (const subject of subjectsOf(await readRun(session.stateDir, runId, session.reader))) {
+      if (own.has(subject) && !found.has(subject)) found.set(subject, runId);
+    }
+  }
+  return found;
+}
+
 /** Refuses when a path is neither as the run left it nor as it was before: somebody's later work would be lost. */
 async function refuseTouched(session: Session, run: RunRecord, effects: JournalledEffects): Promise<void> {
-  const touched: string[] = [];
+  const later = await changedLater(session, run);
+  const touched: string[] = [...later].map(([subject, by]) => `${subject} (by run ${by})`);
   const onTheWay = await wasOnTheWay(session, run);
   for (const { path, before } of effects.files) {
     const state = effects.after.get(path);
-    if (state === undefined) continue;
+    if (state === undefined || later.has(path)) continue;
     const now = await session.writer.snapshot(path);
     const { restart, reload } = textsOnTheWay(path === effects.configPath ? textOf(before) : '', effects.wayBack);
     const isOurs = onTheWay && path === effects.configPath && [restart, reload].includes(now?.content?.toString('utf8') ?? '');
     if (!isOurs && !matches(now, state) && !isAsBefore(now, before)) touched.push(path);
   }
   for (const performed of effects.actions) {
+    if (later.has(subjectOf(performed.action) ?? '')) continue;
     const why = await touchedSince(performed, session);
     if (why !== null) touched.push(why);
   }
