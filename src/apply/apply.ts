@@ -54,7 +54,7 @@ export interface ApplyResult {
 }
 
 /** What the operator asked for beside the changes. */
-export interface ApplyTerms {
+interface ApplyTerms {
   /** Seconds after the end within which the run has to be confirmed, or a guard undoes it; null: it stays. */
   readonly confirmWithin: number | null;
   /** How long the journals of runs are kept. */

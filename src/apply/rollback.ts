@@ -195,7 +195,8 @@ function subjectOf(action: Action): string | null {
     case 'setSwarmCertificates': return 'the lifetime of the swarm\'s certificates';
     case 'lockSwarm': return 'the lock of the swarm\'s managers';
     case 'removeContainer': case 'removeImage': return null;
-    default: return `the container ${action.name}`;
+    case 'createReplacement': case 'retireContainer': case 'saveLayer': case 'startReplacement': case 'stopContainer': case 'swapContainers': case 'updateContainer':
+      return `the container ${action.name}`;
   }
 }
 
