@@ -5,6 +5,7 @@ import type { ConfirmOptions } from './commands/confirm.ts';
 import type { Context, ExitCode, WhereOptions } from './commands/context.ts';
 import type { ExplainOptions } from './commands/explain.ts';
 import type { GcOptions } from './commands/gc.ts';
+import type { GenerateOptions } from './commands/generate.ts';
 import type { HistoryOptions } from './commands/history.ts';
 import type { ListOptions } from './commands/list.ts';
 import type { PlanOptions } from './commands/plan.ts';
@@ -35,6 +36,7 @@ const EXITS = {
   recover: '0 done, or nothing to do; 4 what was begun could not be undone wholly',
   confirm: '0 it stays, or nothing waits',
   gc: '0 removed, or nothing to remove; 1 something could not be removed',
+  generate: '0 written',
   rewrite: '0 nothing to change, or written; 1 changes are proposed',
   list: '0 listed',
   explain: '0 explained',
@@ -224,6 +226,17 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .addOption(new Option('--older-than <days>', 'kept for at least so many days; 0: all (default: 7)').argParser(count).helpGroup(WHAT)),
     engine, policyFile, yes('remove'), ticket, output('text (default) or json', 'write the result to a file'), common,
   ).action(async (named: readonly string[], options: GcOptions) => exit(await (await import('./commands/gc.ts')).gc(named, options, context)));
+
+  const generate = command('generate', look, 'Write the plan, or a saved one, as a script that makes its changes without harden.');
+  extend(
+    generate.command('shell')
+      .description('One POSIX sh script for this host: dash, bash and busybox run it, it makes each change by itself, and undoes what it made.')
+      .showHelpAfterError('`harden generate shell --help` lists what it takes.')
+      .addHelpText('after', `\nExit codes: ${EXITS.generate}; 2 it could not do its job. Those of the script stand in its first lines.`)
+      .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings')
+      .addOption(new Option('-o, --output <file>', 'where to write it (mode 0700); - is standard output').makeOptionMandatory().helpGroup(OUTPUT)),
+    engine, snapshot, restart, selection, targets, vulnerabilities, deep, parameters, ceilings, common,
+  ).action(async (plan: string | undefined, options: GenerateOptions) => exit(await (await import('./commands/generate.ts')).generateShell(plan, options, context)));
 
   extend(
     command('rewrite', look, 'Harden a docker run line or a compose file without an engine, and print what to change.')

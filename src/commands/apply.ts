@@ -1,32 +1,29 @@
-import { checks } from '../../checks/index.ts';
-import { applyPlan, refuseStale } from '../apply/apply.ts';
+import { applyPlan } from '../apply/apply.ts';
 import { refuseUnconfirmed } from '../apply/confirm.ts';
 import { refuseUnfinishedEarly } from '../apply/recover.ts';
 import { DEFAULT_RETENTION } from '../apply/retention.ts';
 import { confirmPlan } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
-import { Declined, messageOf, UsageError } from '../errors.ts';
+import { Declined, messageOf } from '../errors.ts';
 import { createLocalReader } from '../host/local-reader.ts';
 import { createLocalWriter } from '../host/local-writer.ts';
 import type { Facts } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
 import type { PolicyFlags } from '../policy.ts';
-import { loadPolicy } from '../policy.ts';
 import { engineLine } from '../render/common.ts';
 import { renderOutcomes } from '../render/outcomes.ts';
 import { namer, renderPlan } from '../render/plan.ts';
-import { selectChecks } from '../selection.ts';
 import { escapeBlock, escapeLine, printJson } from '../render/escape.ts';
 import type { Layout } from '../render/layout.ts';
 import type { Context, ExitCode, OutputOptions } from './context.ts';
-import { readPlan } from './documents.ts';
 import { matchDockerfiles, readDockerfiles } from './dockerfiles.ts';
-import { look, needsDiskUsage, readFacts, stateDirOf, warnOfWaivers } from './look.ts';
-import { requireTargets } from '../targets.ts';
+import { look, needsDiskUsage, stateDirOf, warnOfWaivers } from './look.ts';
 import { destinations, emit, layoutFor } from './output.ts';
 import type { PlanChoice } from './planning.ts';
-import { lowered, measuredIn, planFor, policyOf } from './planning.ts';
+import { measuredIn, planFor } from './planning.ts';
+import type { Chosen } from './saved.ts';
+import { savedChoice } from './saved.ts';
 import type { SessionOptions } from './session.ts';
 import { openSession, requirePower } from './session.ts';
 
@@ -48,7 +45,7 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
     await refuseUnfinishedEarly(ports);
     await refuseUnconfirmed(ports);
   }
-  const { choice, facts } = saved === undefined ? await freshChoice(options, context) : await savedChoice(saved, options, context);
+  const { choice, facts } = saved === undefined ? await freshChoice(options, context) : await savedChoice(saved, options, context, (found) => { requirePower(found, context); });
   requirePower(facts, context);
   const planned = planFor(choice, facts, context);
   warnOfWaivers(choice.policy, planned.findings, context);
@@ -96,32 +93,10 @@ export async function apply(saved: string | undefined, options: ApplyOptions, co
   }
 }
 
-interface Chosen {
-  readonly choice: PlanChoice;
-  readonly facts: Facts;
-}
-
 async function freshChoice(options: ApplyOptions, context: Context): Promise<Chosen> {
   const named = await readDockerfiles(options.dockerfile ?? [], context.cwd);
   const { policy, selected, facts } = await look({ ...options, evidence: true }, options, context);
   return { choice: { policy, selected, picks: null, restartCommand: options.restartCommand, dockerfiles: matchDockerfiles(named, facts) }, facts };
-}
-
-/** A saved plan is made again from what it records, and refused if that gives anything else. Lower ceilings apply after that. */
-async function savedChoice(path: string, options: ApplyOptions, context: Context): Promise<Chosen> {
-  if (options.dockerfile !== undefined) throw new UsageError('--dockerfile: a saved plan keeps the advice that it has; make a new plan to have other');
-  const plan = await readPlan(path);
-  const { policy: today } = await loadPolicy({
-    flags: { policy: options.policy }, cwd: context.cwd, euid: context.euid,
-  });
-  const own = policyOf(plan, today);
-  const policy = lowered(own, options);
-  const choice = { policy: own, selected: selectChecks(checks, own).selected, picks: plan.inputs.picks, restartCommand: options.restartCommand };
-  const facts = await readFacts({ ...options, evidence: true, targets: own.targets, diskUsage: needsDiskUsage(own, choice.selected) }, context);
-  requirePower(facts, context);
-  requireTargets(own.targets, facts);
-  refuseStale(plan, planFor(choice, facts, context).plan);
-  return { choice: { ...choice, policy }, facts };
 }
 
 /**

@@ -133,22 +133,22 @@ function relinked(spec: ContainerSpec, follows: Of<'createReplacement'>['follows
   return { ...spec, network: { ...spec.network, links } };
 }
 
-/** Fields of the answer of `docker inspect`, each with a format that prints one item a line, so that order does not count. */
+/** Fields of the answer of `docker inspect`, each with a format that says it in lines of its own, name first, so that order does not count. */
 const SAME: readonly (readonly [path: string, format: string])[] = [
-  ['Image', '{{.Image}}'],
+  ['Image', 'Image {{.Image}}{{println}}'],
   ...['Domainname', 'User', 'Tty', 'OpenStdin', 'StdinOnce', 'Cmd', 'Healthcheck', 'Image', 'WorkingDir', 'Entrypoint', 'Labels', 'StopSignal', 'StopTimeout', 'ExposedPorts']
-    .map((field) => [`Config.${field}`, `{{json .Config.${field}}}`] as const),
-  ['Config.Env', '{{range .Config.Env}}{{json .}}{{println}}{{end}}'],
+    .map((field) => [`Config.${field}`, `Config.${field} {{json .Config.${field}}}{{println}}`] as const),
+  ['Config.Env', '{{range .Config.Env}}Config.Env {{json .}}{{println}}{{end}}'],
   ...[
-    'LogConfig', 'PortBindings', 'RestartPolicy.Name', 'RestartPolicy.MaximumRetryCount', 'AutoRemove', 'VolumesFrom', 'CgroupnsMode', 'Dns', 'DnsOptions', 'DnsSearch', 'ExtraHosts', 'GroupAdd',
+    'LogConfig', 'PortBindings', 'AutoRemove', 'VolumesFrom', 'CgroupnsMode', 'Dns', 'DnsOptions', 'DnsSearch', 'ExtraHosts', 'GroupAdd',
     'NetworkMode', 'IpcMode', 'OomScoreAdj', 'PidMode', 'Privileged', 'PublishAllPorts', 'ReadonlyRootfs', 'StorageOpt', 'Tmpfs', 'UTSMode', 'UsernsMode', 'ShmSize', 'Sysctls', 'Runtime', 'CpuShares',
     'Memory', 'MemorySwap', 'MemoryReservation', 'MemorySwappiness', 'NanoCpus', 'CgroupParent', 'BlkioWeight', 'CpuPeriod', 'CpuQuota', 'CpusetCpus', 'CpusetMems', 'Devices', 'DeviceCgroupRules',
     'OomKillDisable', 'PidsLimit', 'MaskedPaths', 'ReadonlyPaths', 'Init',
-  ].map((field) => [`HostConfig.${field}`, `{{json .HostConfig.${field}}}`] as const),
-  ...['CapAdd', 'CapDrop', 'SecurityOpt'].map((field) => [`HostConfig.${field}`, `{{range .HostConfig.${field}}}{{println .}}{{end}}`] as const),
-  ['HostConfig.Ulimits', '{{range .HostConfig.Ulimits}}{{println .Name .Soft .Hard}}{{end}}'],
-  ['Mounts', '{{range .Mounts}}{{println .Type .Name .Destination .RW (json .Source)}}{{end}}'],
-  ['Networks', '{{range $name, $network := .NetworkSettings.Networks}}{{println $name}}{{end}}'],
+  ].map((field) => [`HostConfig.${field}`, `HostConfig.${field} {{json .HostConfig.${field}}}{{println}}`] as const),
+  ...['CapAdd', 'CapDrop', 'SecurityOpt'].map((field) => [`HostConfig.${field}`, `{{range .HostConfig.${field}}}HostConfig.${field} {{println .}}{{end}}`] as const),
+  ['HostConfig.Ulimits', '{{range .HostConfig.Ulimits}}HostConfig.Ulimits {{println .Name .Soft .Hard}}{{end}}'],
+  ['Mounts', '{{range .Mounts}}Mounts {{println .Type .Name .Destination .RW (json .Source)}}{{end}}'],
+  ['Networks', '{{range $name, $network := .NetworkSettings.Networks}}Networks {{json $name}}{{println}}{{end}}'],
 ];
 
 /** A field that edits change shows otherwise, with all that is below it or above it. */
@@ -183,13 +183,13 @@ export function createReplacement({ container: id, name, edits, follows }: Of<'c
     '--', wanted.image.reference,
     ...(command ?? []).map((_, index): Word => ({ container: id, format: `{{index .Config.Cmd ${index}}}` })),
   ];
-  const roots = [...edits.flatMap(({ path }) => SHOWN_IN[path]), ...(follows.length > 0 ? ['HostConfig.Links'] : [])];
+  const roots = edits.flatMap(({ path }) => SHOWN_IN[path]);
   return {
     kind: 'createReplacement', container: id, name, replacement: replacementName(id), kept: keptName(id), words,
     env: wanted.env.length, labels: Object.keys(wanted.labels).length,
     connect: connectCommands({ ...wanted, name: replacementName(id) }, apiVersion).map((command) => command.slice(3)),
     guards: guardsOf({ container, spec, networks, state, image: wanted.image.reference }),
-    same: SAME.filter(([path]) => !touches(path, roots)).map(([, format]) => format),
+    same: SAME.filter(([path]) => !touches(path, roots)).map(([, format]) => format).join(''),
   };
 }
 

@@ -159,8 +159,8 @@ export interface CreateReplacement extends About {
   readonly connect: readonly (readonly string[])[];
   /** What must be so, or the container is not as it was planned. */
   readonly guards: readonly Guard[];
-  /** Formats whose answers must be the same of both containers: what was not asked for does not change. */
-  readonly same: readonly string[];
+  /** A format whose answer, line by line and in any order, must be the same of both containers: what was not asked for does not change. */
+  readonly same: string;
 }
 
 export interface ComposeStep {

@@ -28,13 +28,25 @@ export function portablePlan(plan: Plan, from: From): PortablePlan {
   for (const changes of [...fileUnits(plan.changes.filter(isFileChange)), ...plan.changes.filter((change) => !isFileChange(change)).map((change) => [change])]) {
     try {
       const [transaction] = transactionsOf({ changes }, from.method);
-      units.push({ changes: changes.map(summary), steps: (transaction?.steps ?? []).map((step) => portable(step, changes, plan, from)) });
+      const steps = (transaction?.steps ?? []).map((step) => portable(step, changes, plan, from));
+      requirePlain(steps);
+      units.push({ changes: changes.map(summary), steps });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       refused.push(...changes.map((change) => ({ change: summary(change), reason: error.message })));
     }
   }
   return { units, refused, daemon: daemonAccess(from.facts, from.method) };
+}
+
+/** Names and ids become parts of paths, and words of commands: whoever made a snapshot may have written anything for them. */
+function requirePlain(steps: readonly PortableStep[]): void {
+  for (const step of steps) {
+    const all = step.kind === 'changeComposeProject' ? step.containers : 'container' in step ? [step] : [];
+    if (all.some(({ container, name }) => !/^[0-9a-f]{64}$/u.test(container) || !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/u.test(name))) throw new Refused('It has a container with an id or a name that no engine gives.');
+    if (step.kind === 'changeComposeProject' && !step.others.every((name) => /^[A-Za-z0-9][A-Za-z0-9_.-]*$/u.test(name))) throw new Refused('Its project has a container with a name that no engine gives.');
+    if (/\\u0000|\\ud[89a-f]/u.test(JSON.stringify(step).replaceAll('\\\\', ''))) throw new Refused('It holds a character that no command can be given.');
+  }
 }
 
 const summary = ({ id, kind, target, title, effect, diff, impact, risk, undo, because }: Change): ChangeSummary =>

@@ -1,0 +1,133 @@
+/** The script of a plan, by real shells: what they take, what they do with hostile text, and that bytes come out as they were meant. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checks } from '../checks/index.ts';
+import { remediations } from '../remediations/index.ts';
+import type { Facts, Json, Policy } from '../src/model.ts';
+import { makePlan } from '../src/plan.ts';
+import { restartMethod } from '../src/plan/restart.ts';
+import { defaultPolicy } from '../src/policy.ts';
+import { portablePlan } from '../src/portable/plan.ts';
+import { splicesBetween } from '../src/portable/splices.ts';
+import { renderScript } from '../src/render/shell.ts';
+import { renderTemplate } from '../src/templates.ts';
+import { TOOL } from '../src/version.ts';
+import { hostWith, loadHost } from './hosts.ts';
+import { asArgument, hostileText, makeCanary } from './support/hostile.ts';
+
+const canary = makeCanary();
+const directory = mkdtempSync(join(tmpdir(), 'harden-script-'));
+afterAll(() => {
+  canary.remove();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const SHELLS = ([['dash'], ['bash', '--posix'], ['busybox', 'sh']] as const).filter(([shell]) => spawnSync('sh', ['-c', `command -v ${shell}`]).status === 0);
+const WILLING: Policy = {
+  ...defaultPolicy, maxImpact: 'recreate', maxRisk: 'behaviour', parameters: { ...defaultPolicy.parameters, trustedUsers: [], container: { publishAddress: '127.0.0.1', memory: '64m' } },
+};
+
+function scriptOf(facts: Facts, policy = WILLING): string {
+  const method = restartMethod(facts, undefined);
+  const { plan } = makePlan({ facts, policy, checks, remediations, tool: TOOL, now: new Date(0), restart: method });
+  return renderScript(plan, portablePlan(plan, { facts, method, fromSnapshot: false }), facts);
+}
+
+/** A container that a plan creates anew, with `text` wherever its owner could write it, under the id of 64 times the digit. */
+function containerWith(text: string, digit: number): Json {
+  const [container] = (loadHost('debian-12').containers as { value: readonly { spec: { value: object }; runtime: { value: object } }[] }).value;
+  if (container === undefined) throw new Error('the host has no container');
+  const word = asArgument(text).replace(/[\r\n]/gu, ' ');
+  return {
+    ...container, id: String(digit).repeat(64), name: `c${digit}`, owner: { kind: 'none' }, evidence: { changes: { status: 'present', value: [] }, memory: { status: 'absent' }, pids: { status: 'absent' } },
+    spec: { status: 'present', value: { ...container.spec.value, name: `c${digit}`, openStdin: false, env: [`A=${word}`, `S_TOKEN=hunter2${word}`], labels: { [`l${digit}`]: `hunter2${word}` }, command: ['--password', `hunter2${word}`, asArgument(text)], autoRemove: false, restart: { name: 'no', maximumRetryCount: 0 } } },
+    runtime: { status: 'present', value: { ...container.runtime.value, state: 'running', applied: undefined } },
+  } as unknown as Json;
+}
+
+function hostWithText(texts: readonly string[]): Facts {
+  const base = loadHost('debian-12');
+  const name = asArgument(texts[0] ?? '');
+  return {
+    ...base, host: { ...base.host, hostname: name },
+    accounts: { status: 'present', value: { users: [], groups: [{ name: 'docker', gid: 999, members: texts.map((text) => asArgument(text).replace(/,/gu, '')) }] } },
+    containers: { status: 'present', value: texts.map((text, index) => containerWith(text, index + 1)) as unknown as never },
+  };
+}
+
+const write = (name: string, text: string | Buffer): string => {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+describe('the script', () => {
+  const script = write('script.sh', scriptOf(hostWithText(['plain', 'two words', '$(id)'])));
+
+  test('creates containers anew, and holds none of their values', () => {
+    const text = readFileSync(script, 'utf8');
+    expect(text).toContain('container:c1');
+    expect(text).toMatch(/step \d+ create /u);
+    expect(text).not.toContain('hunter2');
+  });
+
+  test.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('is taken by %s', (_, [shell, ...args]) => {
+    expect(spawnSync(shell, [...args, '-n', script], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    expect(spawnSync(shell, [...args, script, '--help'], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('--dry-run') as string });
+    expect(spawnSync(shell, [...args, script, '--wrong'], { encoding: 'utf8' })).toMatchObject({ status: 2, stdout: '' });
+  });
+
+  test('is clean to shellcheck', ({ skip }) => {
+    if (spawnSync('sh', ['-c', 'command -v shellcheck']).status !== 0) skip('there is no shellcheck here');
+    expect(spawnSync('shellcheck', [script], { encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  test('runs nothing of what a host is called, names or holds', { timeout: 60_000 }, () => {
+    // Whatever it would ask of an engine, nothing answers.
+    const bin = join(directory, 'bin');
+    mkdirSync(bin, { recursive: true });
+    for (const tool of ['docker', 'gpasswd', 'systemctl', 'auditctl']) writeFileSync(join(bin, tool), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    fc.assert(fc.property(fc.array(hostileText(canary.path), { minLength: 3, maxLength: 4 }), (texts) => {
+      const path = write('hostile.sh', scriptOf(hostWithText(texts)));
+      for (const [shell, ...args] of SHELLS) {
+        expect(spawnSync(shell, [...args, '-n', path], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+        expect(spawnSync(shell, [...args, path, '--list'], { encoding: 'utf8' }).status).toBe(0);
+        const { status } = spawnSync(shell, [...args, path, '--dry-run', '--any-host'], { encoding: 'utf8', env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
+        expect([0, 1, 2]).toContain(status);
+        expect(canary.touched()).toBe(false);
+      }
+    }), { numRuns: 6 });
+  });
+});
+
+describe('bytes', () => {
+  const library = write('library.sh', renderTemplate('script-library.sh', {}));
+
+  test.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('are spliced by %s as they are meant', (_, [shell, ...args]) => {
+    fc.assert(fc.property(fc.array(hostileText(canary.path), { maxLength: 4 }), fc.array(hostileText(canary.path), { maxLength: 4 }), fc.string(), (a, b, between) => {
+      const text = (parts: readonly string[]): string => asArgument(parts.join('\n'));
+      const [before, after] = [text([...a, between, ...b]), text([...b, between, ...a])];
+      const file = write('before', before);
+      const words = splicesBetween(before, after, (same) => same).flatMap(({ offset, length, text: inserted }) => [String(offset), String(length), inserted]);
+      const { stdout } = spawnSync(shell, [...args, '-c', '. "$1"; shift; splice "$@"', 'harden', library, file, ...words]);
+      expect(stdout.toString()).toBe(after);
+    }), { numRuns: 12 });
+    expect(canary.touched()).toBe(false);
+  });
+
+  test.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('become a JSON string by %s', (_, [shell, ...args]) => {
+    for (const text of ['', '{}', '{\n}\n', 'a\n\n', '{"a": "b\\"\\\\n\\u00e9é"}\n', '\t"x"\r\n', '\\\\&/']) {
+      const { stdout } = spawnSync(shell, [...args, '-c', '. "$1"; json_text "$2"', 'harden', library, write('text', text)]);
+      expect(JSON.parse(stdout.toString())).toBe(text);
+    }
+  });
+});
+
+test('a plan without changes makes a script that does nothing', () => {
+  const path = write('empty.sh', scriptOf(hostWith('debian-12', {}), { ...WILLING, include: ['daemon.tls'], maxImpact: 'none' }));
+  for (const [shell, ...args] of SHELLS) expect(spawnSync(shell, [...args, '-n', path]).status).toBe(0);
+});
