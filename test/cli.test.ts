@@ -39,7 +39,10 @@ it('has the version of the package', () => {
 describe('usage', () => {
   it.each([
     [['frobnicate'], "harden: unknown command 'frobnicate'\n`harden --help` lists the commands.\n"],
-    [['generate', 'shell'], "harden: unknown command 'generate'\n`harden --help` lists the commands.\n"],
+    [['transmogrify', 'shell'], "harden: unknown command 'transmogrify'\n`harden --help` lists the commands.\n"],
+    [['generate', 'shell', '--facts', HOST], /^harden: required option '-o, --output <file>' not specified\n/],
+    [['generate', 'shell', '--facts', HOST, '-o', ''], /^harden: -o: name the file of the script, or - for standard output\n/],
+    [['generate', 'shell', 'nowhere.json', '-o', '-'], /^harden: nowhere\.json cannot be read: ENOENT/],
     [['scan', '--frobnicate', 'f'], "harden: unknown option '--frobnicate'\n`harden scan --help` lists what it takes.\n"],
     [['plan', '--max-impact', 'huge'], /^harden: .*'huge' is invalid\. Allowed choices are none, reload, restart, recreate, data\.\n.*\n$/],
     [['scan', '--level', '3'], /^harden: .*'3' is invalid\. It must be 1 or 2\.\n.*\n$/],
@@ -79,7 +82,7 @@ describe('usage', () => {
     const { code, out } = await harden(['--help']);
     expect(code).toBe(0);
     const names = [...out.matchAll(/^ {2}([a-z]+)(?: \[| <|$| {2})/gm)].map((match) => match[1]);
-    expect(names.sort()).toEqual(['apply', 'collect', 'confirm', 'explain', 'gc', 'help', 'history', 'list', 'plan', 'recover', 'rewrite', 'rollback', 'scan', 'verify']);
+    expect(names.sort()).toEqual(['apply', 'collect', 'confirm', 'explain', 'gc', 'generate', 'help', 'history', 'list', 'plan', 'recover', 'rewrite', 'rollback', 'scan', 'verify']);
     for (const name of names.filter((candidate) => candidate !== 'help')) {
       const help = await harden([name ?? '', '--help']);
       expect(help).toMatchObject({ code: 0, err: '' });
