@@ -6,7 +6,7 @@ const MASK = '***';
 /** Names under which a secret is kept: "splunk-token", "MYSQL_PASSWORD", "registryAuth", "awslogs-credentials-endpoint", "private_key". */
 const SECRET_NAME = new RegExp([
   'passw(or)?d', 'passwd', 'passphrase', '(^|[^a-z])pass($|[^a-z])', 'pwd', 'secret', 'token', 'credential', 'api[-_.]?key', 'private[-_.]?key', 'access[-_.]?key',
-  'key[-_.]?material', 'authorization($|[^a-z-])', '(^|[^a-z])auth($|[^a-z])', 'auth$', 'bearer', 'cookie', '(^|[^a-z])dsn($|[^a-z])',
+  'key[-_.]?material', 'authorization($|[^a-z-])', '(^|[^a-z])auth($|[^a-z])', 'auth$', 'basic-?auth', 'bearer', 'cookie', '(^|[^a-z])dsn($|[^a-z])',
 ].join('|'), 'i');
 
 /** Names that look like one and hold none: lists of plugin names, paths of files, switches. */
@@ -37,6 +37,15 @@ const WHOLE_URL_USERINFO = /^([a-z][a-z0-9+.-]*:\/\/)[\s\S]*@/i;
 const AUTHORIZATION = /\b(authorization["']?\s*[:=]\s*["']?)(?!\*\*\*)[^"'\r\n]+/gi;
 const SCHEMES = /\b(bearer|basic)(\s+)(?=\S*[\d=._~+/-])[\w.~+/=-]{8,}/gi;
 const WELL_KNOWN = /\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|dckr_pat_[\w-]{16,}|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
+/** Options by which well-known clients take a password, where commands of health checks name them: curl -u NAME:…, mysqladmin -p…, redis-cli -a …, sshpass -p …. */
+const CLIENT_OPTIONS: readonly RegExp[] = [
+  /(\bcurl\b[^\r\n|;&]{0,120}?\s(?:-u|--user|-U|--proxy-user)[ =]?["']?[^\s:"']*:)[^\s"']+/g,
+  /((?<![\w-])(?:mysql|mariadb)[\w-]{0,30}[^\r\n|;&]{0,120}?\s-p)[^\s"'][^\s]*/g,
+  /(\bredis-cli\b[^\r\n|;&]{0,120}?\s-a\s+)\S+/g,
+  /(\bsshpass\s+-p\s*)\S+/g,
+];
+/** The environment that an option of `docker run` gives: its value, whatever its name. */
+const ENV_OPTION = /((?:^|\s)(?:-e|--env)[ =])(?:(["'])([A-Za-z_]\w*)=(?:(?!\2)[^\\]|\\[\s\S]){0,1000}\2|([A-Za-z_]\w*)=(?:"(?:[^"\\]|\\[\s\S])*"|'[^']*'|\\[^\r\n]|[^\s"'\\])+)/g;
 /** From the first line of a private key to its last, or to the end. */
 export const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 
@@ -44,7 +53,8 @@ export const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END 
 const ASSIGNMENT = /(?<![\w.-])([\d.-]*)([A-Za-z_][\w.-]*)(\s*=\s*)("(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'|[^\s"',;]+)/g;
 
 function maskPatterns(text: string): string {
-  return text
+  return CLIENT_OPTIONS.reduce((masked, option) => masked.replace(option, `$1${MASK}`), text)
+    .replace(ENV_OPTION, (_, option: string, quote = '', quoted = '', bare = '') => `${option}${quote}${quoted}${bare}=${MASK}${quote}`)
     .replace(PRIVATE_KEY, MASK)
     .replace(WORD, maskUserinfo)
     .replace(AUTHORIZATION, `$1${MASK}`)
@@ -92,6 +102,34 @@ function maskMember(name: string | null, value: Json): Json {
   const inherited = name !== null && isSecretName(name) ? name : null;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [maskSecretsInText(key), maskMember(inherited ?? key, member)]));
 }
+
+/** An entry of a container's environment: whatever a variable is called, its value is not for others. An empty one stays. */
+export const maskEnvironment = (entry: string): string => entry.replace(/=[\s\S]+/, `=${MASK}`);
+
+/**
+ * The words of a command. A secret may stand in one word (--token=x), in the word after its option (--token x), or in what an option of a
+ * well-known client takes (redis-cli -a x).
+ */
+export function maskArguments(argv: readonly string[]): string[] {
+  const client = CLIENTS.find(({ program }) => program.test(argv[argv[0] === 'CMD' ? 1 : 0] ?? ''));
+  return argv.map((word, index) => {
+    const before = argv[index - 1] ?? '';
+    if (client?.next?.test(before) === true) return word.replace(client.secret, MASK);
+    if (client?.joined?.test(word) === true) return word.slice(0, 2) + MASK;
+    const name = /^--?([A-Za-z][\w.-]*)$/.exec(before)?.[1];
+    const option = /^(--?[\w.-]+)=([\s\S]*)$/.exec(word);
+    const alone = option === null ? maskSecretsInText(word) : `${option[1] ?? ''}=${maskString((option[1] ?? '').replace(/^-+/, ''), option[2] ?? '')}`;
+    return name === undefined || word.startsWith('-') ? alone : maskString(name, alone);
+  });
+}
+
+/** The same options where a command is a list of words. `secret`: the part of the word that is one. */
+const CLIENTS: readonly { readonly program: RegExp; readonly next: RegExp | null; readonly secret: RegExp; readonly joined?: RegExp }[] = [
+  { program: /(^|\/)curl$/, next: /^(-u|--user|-U|--proxy-user)$/, secret: /(?<=:)[\s\S]+/ },
+  { program: /(^|\/)(mysql|mariadb)[\w-]*$/, next: null, secret: /[\s\S]+/, joined: /^-p./ },
+  { program: /(^|\/)redis-cli$/, next: /^-a$/, secret: /[\s\S]+/ },
+  { program: /(^|\/)sshpass$/, next: /^-p$/, secret: /[\s\S]+/, joined: /^-p./ },
+];
 
 /** Strings (closed or not), comments, punctuation, and whatever else stands together. */
 const TOKEN = /"(?:[^"\\\r\n]|\\.)*"?|'[^'\r\n]*'?|\/\/[^\r\n]*|\/\*[\s\S]*?(?:\*\/|$)|[{}[\],:]|[^\s{}[\],:"']+/g;
@@ -156,16 +194,37 @@ function maskValue(token: string, word: string, secret: boolean): string {
 /** NAME: value, in a block or between braces, the value bare or in quotes. */
 const YAML_MEMBER = /(^|[\s{,"'-])(["']?)([A-Za-z_][\w.-]*)\2(\s*:[ \t]+)("(?:[^"\\\r\n]|\\.)*"?|'[^'\r\n]*'?|[^\s,{}[\]#&*!|>"'][^,{}\r\n]*|[|>][^\r\n]*)/g;
 
-/** The text of a YAML file with the secrets in it masked and its lines kept, so that two masked texts make the diff that the two texts would. */
+/** A variable of a compose file's `environment`, as a member or as NAME=VALUE: all but its value. */
+const YAML_VARIABLE = /^(\s*(?:-\s+)?["']?[A-Za-z_][\w.-]*["']?(?:\s*:[ \t]+|=))(?=\S)[^\r]*/;
+
+/**
+ * The text of a YAML file with the secrets in it masked and its lines kept, so that two masked texts make the diff that the two texts would.
+ * Under `environment` every value is one.
+ */
 export function maskSecretsInYamlText(text: string): string {
   let below: number | null = null;
+  let environment: number | null = null;
+  /** Where the variables of the environment begin: what is further in belongs to the value of one. */
+  let variables: number | null = null;
   return text.split('\n').map((line) => {
     const indent = /^[ -]*/.exec(line)?.[0].length ?? 0;
     // The lines of a block scalar, a list or a mapping under a secret's name.
     if (below !== null && (line.trim() === '' || indent > below)) return line.replace(/\S[^\r]*/, MASK);
+    below = null;
+    if (environment !== null && (line.trim() === '' || indent > environment)) {
+      if (line.trim() !== '') variables ??= indent;
+      if (variables !== null && indent > variables && line.trim() !== '') return line.replace(/\S[^\r]*/, MASK);
+      const variable = line.replace(YAML_VARIABLE, `$1${MASK}`);
+      return /^\s*(#|$)|^\s*(-\s+)?["']?[A-Za-z_][\w.-]*["']?\s*:?\s*$/.test(line) || YAML_VARIABLE.test(line) ? maskSecretsInText(variable) : line.replace(/\S[^\r]*/, MASK);
+    }
     const opened = /^([ -]*)["']?([A-Za-z_][\w.-]*)["']?\s*:\s*(?:[|>][-+0-9]*)?\s*(?:#.*)?$/.exec(line);
-    below = opened !== null && isSecretName(opened[2] ?? '') && opened[2]?.toLowerCase() !== 'secrets' ? (opened[1]?.length ?? 0) : null;
-    return maskSecretsInText(line.replace(YAML_MEMBER, (match: string, before: string, quote: string, name: string, colon: string) =>
-      (isSecretName(name) && name.toLowerCase() !== 'secrets' ? `${before}${quote}${name}${quote}${colon}${MASK}` : match)));
+    const name = opened?.[2]?.toLowerCase() ?? '';
+    environment = name === 'environment' ? (opened?.[1]?.length ?? 0) : null;
+    variables = null;
+    below = isSecretName(name) && name !== 'secrets' ? (opened?.[1]?.length ?? 0) : null;
+    return maskSecretsInText(line
+      .replace(/(^|[\s{,])(["']?environment["']?\s*:\s*)([{[&*][^\r]*)/, `$1$2${MASK}`)
+      .replace(YAML_MEMBER, (match: string, before: string, quote: string, member: string, colon: string) =>
+        (isSecretName(member) && member.toLowerCase() !== 'secrets' ? `${before}${quote}${member}${quote}${colon}${MASK}` : match)));
   }).join('\n');
 }

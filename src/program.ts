@@ -15,6 +15,7 @@ import type { RollbackOptions } from './commands/rollback.ts';
 import type { ScanOptions } from './commands/scan.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import { isExpected, messageOf, StalePlanError } from './errors.ts';
+import { maskSecretsInYamlText } from './mask.ts';
 import { EDITIONS, IMPACTS, RISKS } from './model/base.ts';
 import { escapeBlock } from './render/escape.ts';
 import { TOOL } from './version.ts';
@@ -282,9 +283,10 @@ export async function run(argv: readonly string[], context: Context): Promise<Ex
 }
 
 function report(error: unknown, debug: boolean, context: Context): void {
-  const text = escapeBlock(messageOf(error));
+  // What is wrong is often quoted, and may be what nobody else is to see.
+  const text = escapeBlock(maskSecretsInYamlText(messageOf(error)));
   if (error instanceof StalePlanError) context.err(`harden: ${text}\n${escapeBlock(error.comparison)}\n`);
   else if (isExpected(error)) context.err(`harden: ${text}\n`);
   else context.err(`harden: a fault in harden itself: ${text}\nPlease report it, with what --debug prints.\n`);
-  if (debug && error instanceof Error) context.err(`${escapeBlock(error.stack ?? '')}\n`);
+  if (debug && error instanceof Error) context.err(`${escapeBlock(maskSecretsInYamlText(error.stack ?? ''))}\n`);
 }

@@ -1,7 +1,7 @@
 import { findNodeAtLocation, parseTree } from 'jsonc-parser';
 import { parseConfigFile, positionAt } from './daemon/json-edit.ts';
 import { messageOf, UsageError } from './errors.ts';
-import { maskJson, maskSecretsInJsonText, maskSecretsInText } from './mask.ts';
+import { maskArguments, maskEnvironment, maskJson, maskSecretsInJsonText, maskSecretsInText } from './mask.ts';
 import type {
   ComposeFacts, ConfigFile, ContainerFacts, ContainerSpec, DaemonFacts, Facts, ImageFacts, ImageFilesystem, Json, JsonObject, MountSpec, Observed, SwarmFacts,
 } from './model.ts';
@@ -67,15 +67,6 @@ function maskConfig({ text, bom, parsed }: ConfigFile): ConfigFile {
   return { text: masked, bom, parsed: parsed.ok ? parseConfigFile(masked).parsed : parsed };
 }
 
-/** A secret may stand in one word (--token=x) or in the word after its flag (--token x). */
-function maskArguments(argv: readonly string[]): string[] {
-  return argv.map((word, index) => {
-    const name = /^--?([A-Za-z][\w.-]*)$/.exec(argv[index - 1] ?? '')?.[1];
-    const alone = maskSecretsInText(word);
-    return name === undefined || word.startsWith('-') ? alone : maskSecretsInText(`${name}=${alone}`).slice(name.length + 1);
-  });
-}
-
 /** Names stay, so that the checks of images find in a snapshot what they find on the host. */
 function maskImage(image: ImageFacts): ImageFacts {
   return {
@@ -83,7 +74,7 @@ function maskImage(image: ImageFacts): ImageFacts {
     ...(image.config !== undefined && {
       config: mapObserved(image.config, (config) => ({
         ...config,
-        env: config.env.map(maskEnvironment),
+        env: config.env.map(maskSecretVariable),
         labels: masking(config.labels),
         entrypoint: maskArguments(config.entrypoint),
         command: maskArguments(config.command),
@@ -111,14 +102,14 @@ const maskSwarm = (swarm: SwarmFacts): SwarmFacts => ({
 });
 
 /** The value of a variable that sounds like a secret, all of it, blanks and all; else what looks like one. An empty value stays. */
-function maskEnvironment(entry: string): string {
+function maskSecretVariable(entry: string): string {
   const [, name = '', value = ''] = /^([^=]*)=(.*)$/su.exec(entry) ?? [];
   return name === '' || value === '' ? entry : `${name}=${Object.values(masking({ [name]: value })).join('')}`;
 }
 
 /** An instruction of an image's history: assignments, flags and options with their words. */
 const maskCommand = (line: string): string => maskSecretsInText(
-  line.replace(/(--?[\w-]*(?:pass|secret|token|key|credential)[\w-]*[= ]|\b\w*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL)\w*=|\s-u\s*[^\s:]+:)(?=[^\s$])("[^"]*"|'[^']*'|\S+)/giu, '$1***'));
+  line.replace(/(--?[\w-]*(?:pass|secret|token|key|credential)[\w-]*(?:[= ]|["'],?\s+)|\b\w*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL)\w*=|\s-u\s*[^\s:]+:)(?=[^\s$])("[^"]*"|'[^']*'|\S+)/giu, '$1***'));
 
 function maskContainer(container: ContainerFacts): ContainerFacts {
   return {
@@ -132,7 +123,7 @@ function maskContainer(container: ContainerFacts): ContainerFacts {
 function maskSpec(spec: ContainerSpec): ContainerSpec {
   return {
     ...spec,
-    env: spec.env.map((entry) => entry.replace(/=.*/s, '=***')),
+    env: spec.env.map(maskEnvironment),
     entrypoint: spec.entrypoint && maskArguments(spec.entrypoint),
     command: spec.command && maskArguments(spec.command),
     labels: masking(spec.labels),

@@ -1,27 +1,37 @@
 /** Hostile facts, files and documents: whatever a name or a value says, it moves no terminal, breaks no document, and reaches no prototype. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { checks } from '../checks/index.ts';
 import { remediations } from '../remediations/index.ts';
+import type { Kepts } from '../src/apply/gc.ts';
+import type { RollbackPlan } from '../src/apply/rollback.ts';
+import { maskedRunLines, runCommands } from '../src/container/to-run.ts';
 import { evaluate } from '../src/evaluate.ts';
-import type { Facts, Json, Policy } from '../src/model.ts';
+import type { RunSummary } from '../src/journal.ts';
+import { maskJson } from '../src/mask.ts';
+import type { ContainerSpec, Facts, FileState, Json, Policy } from '../src/model.ts';
 import { makePlan, planDocument } from '../src/plan.ts';
+import { diffOf } from '../src/plan/diff.ts';
 import { defaultPolicy } from '../src/policy.ts';
+import { shellLine } from '../src/quote.ts';
+import { renderDiff } from '../src/render/diff.ts';
 import { dockerBench } from '../src/render/docker-bench.ts';
-import { printJson } from '../src/render/escape.ts';
+import { escapeLine, printJson } from '../src/render/escape.ts';
+import { renderKept } from '../src/render/gc.ts';
+import { renderHistory, renderRollback } from '../src/render/history.ts';
 import { PLAIN } from '../src/render/layout.ts';
 import { renderPlan } from '../src/render/plan.ts';
 import { renderTable } from '../src/render/table.ts';
 import { exportSnapshot } from '../src/snapshot.ts';
 import { TOOL } from '../src/version.ts';
-import { maskJson } from '../src/mask.ts';
 import { caseOf } from './cases.ts';
-import { casePaths, loadHost } from './hosts.ts';
+import { casePaths, loadHost, readFixture } from './hosts.ts';
 import { harden } from './terminal.ts';
-import { fuzzRuns, HUGE, hostileCorpus, hostileJson, hostileText, INVALID_UTF8, makeCanary, pollution, terminalDanger } from './support/hostile.ts';
+import { asArgument, fuzzRuns, HUGE, hostileCorpus, hostileJson, hostileText, INVALID_UTF8, makeCanary, pollution, terminalDanger } from './support/hostile.ts';
 
 const canary = makeCanary();
 afterAll(() => canary.remove());
@@ -94,9 +104,85 @@ describe('facts', () => {
         expect(terminalDanger(text)).toBeNull();
         expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(document)));
       }
-    }), { numRuns: fuzzRuns(25), endOnFailure: true, interruptAfterTimeLimit: 15_000 });
+    }), { numRuns: fuzzRuns(12), endOnFailure: true, interruptAfterTimeLimit: 15_000 });
     expect(counts.changes).toBeGreaterThan(0);
     expect(counts.deferred).toBeGreaterThan(0);
+  });
+});
+
+describe('a docker run line', () => {
+  const plain = readFixture('containers/plain.json') as { spec: ContainerSpec };
+  const text = hostileText(canary.path);
+  const container = fc.record({
+    name: text, command: fc.array(text, { maxLength: 5 }), env: fc.array(fc.tuple(text, text).map(([name, value]) => `${name}=${value}`), { maxLength: 5 }),
+    labels: fc.array(fc.tuple(text, text), { maxLength: 5 }).map((entries) => Object.fromEntries(entries)), workingDir: text, target: text,
+  }).map(({ target, ...own }): ContainerSpec => ({
+    ...plain.spec, ...own, mounts: [{ via: 'binds', kind: 'bind', source: target, target: `/${target}`, readOnly: false, options: '', details: {} } as unknown as ContainerSpec['mounts'][number]],
+  }));
+
+  test.each(['sh', 'bash'])('means to %s what it means to us, whatever the container is called and made of', (shell) => {
+    fc.assert(fc.property(fc.array(container, { minLength: 5, maxLength: 20 }), (specs) => {
+      const commands = specs.flatMap((spec) => runCommands(spec, '1.45')).map((words) => words.map(asArgument));
+      const script = `docker() { printf '%s\\0' docker "$@" END; }\n${commands.map(shellLine).join('\n')}\n`;
+      const read = execFileSync(shell, ['-s'], { input: script, encoding: 'utf8', cwd: '/', maxBuffer: 1 << 28 }).split('\0END\0').slice(0, -1).map((words) => words.split('\0'));
+      expect(read).toEqual(commands);
+    }), { numRuns: 5 });
+  });
+
+  test('shows no value of its environment, and is one line that a terminal can print', () => {
+    fc.assert(fc.property(container, (spec) => {
+      const env = ['PLAIN=zqcanary1', 'DB_PASSWORD=zqcanary2', 'URL=http://u:zqcanary3@x'];
+      const lines = maskedRunLines({ ...spec, env: [...spec.env, ...env] }, '1.45').map(escapeLine);
+      for (const line of lines) expect([terminalDanger(line), line.includes('\n'), /zqcanary/.test(line)]).toEqual([null, false, false]);
+    }), { numRuns: fuzzRuns(50) });
+  });
+});
+
+describe('a diff', () => {
+  const lines = (texts: readonly string[]): string => texts.map((one) => `${one.replaceAll('\0', '').replace(/\p{Cs}/gu, '')}\n`).join('');
+  const state = (content: string): FileState => ({ content, bom: false, mode: 0o644, uid: 0, gid: 0 });
+  const text = hostileText(canary.path);
+
+  test('is what patch(1) makes the new text of, whatever stands in the file', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'harden-diff-'));
+    try {
+      fc.assert(fc.property(fc.array(text, { maxLength: 12 }), fc.array(text, { maxLength: 3 }), fc.nat(), (old, added, at) => {
+        const place = at % (old.length + 1);
+        const [before, after] = [lines(old), lines([...old.slice(0, place), ...added, ...old.slice(place)])];
+        const diff = diffOf('/etc/docker/daemon.json', state(before), state(after), (same) => same);
+        if (before === after) return;
+        const path = join(directory, 'file');
+        writeFileSync(path, before);
+        execFileSync('patch', ['--quiet', '--binary', '--posix', path], { input: diff, cwd: directory });
+        expect(readFileSync(path, 'utf8')).toBe(after);
+        expect(readdirSync(directory)).toEqual(['file']);
+      }), { numRuns: fuzzRuns(30) });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  test('shows a terminal nothing but text, line breaks and tabs', () => {
+    fc.assert(fc.property(text, text, text, (path, before, after) => {
+      const shown = renderDiff(diffOf(path, state(before), state(after), (same) => same), { color: true, width: 80 }, 4).join('\n');
+      expect(terminalDanger(shown.replaceAll('\t', ''), { color: true })).toBeNull();
+    }), { numRuns: fuzzRuns(100) });
+  });
+});
+
+describe('lists', () => {
+  test('of runs, of what is undone and of what is kept are clean', () => {
+    fc.assert(fc.property(hostileText(canary.path), hostileText(canary.path), (one, other) => {
+      const runs = [{ runId: one, planId: other, createdAt: one, closed: true, result: { result: other, failure: one }, rolledBackBy: other, unreadable: one, user: other, ticket: one, confirmation: null }] as unknown as RunSummary[];
+      const container = { id: one, name: other, replaced: one, since: other, spared: null } as unknown as Kepts['containers'][number];
+      const layer = { runId: one, container: other, path: one, since: other, spared: one } as unknown as Kepts['layers'][number];
+      const rollback = {
+        runId: one, createdAt: other, restores: [{ path: one, action: 'restore' }], takesBack: [other], lost: [one], daemon: 'restart', effects: { method: { kind: 'command', command: other } }, facts: null,
+      } as unknown as RollbackPlan;
+      for (const text of [renderHistory(runs, other, COLOUR), renderKept({ containers: [container], layers: [layer], runs: [] }, COLOUR), renderRollback(rollback, COLOUR)]) {
+        expect(terminalDanger(text, { color: true })).toBeNull();
+      }
+    }), { numRuns: fuzzRuns(100) });
   });
 });
 

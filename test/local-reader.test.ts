@@ -101,8 +101,8 @@ it('runs tools from the system, whatever PATH says, with their exit code', async
   const path = process.env['PATH'];
   process.env['PATH'] = '/nowhere';
   try {
-    const [found, failed] = await reader.observe([{ kind: 'tool', tool: 'getent', args: ['passwd', 'root'] }, { kind: 'tool', tool: 'getent', args: ['passwd', 'no such user'] }]);
-    expect(found).toMatchObject({ value: { code: 0, stdout: expect.stringMatching(/^root:.*:0:0:/) as string } });
+    const [found, failed] = await reader.observe([{ kind: 'tool', tool: 'getent', args: ['group', '--', 'root'] }, { kind: 'tool', tool: 'getent', args: ['group', '--', 'no such group'] }]);
+    expect(found).toMatchObject({ value: { code: 0, stdout: expect.stringMatching(/^root:.*:0:/) as string } });
     expect(failed).toMatchObject({ value: { code: 2 } });
   } finally {
     process.env['PATH'] = path;

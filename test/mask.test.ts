@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { maskJson, maskSecretsInJsonText, maskSecretsInText } from '../src/mask.ts';
+import { maskArguments, maskJson, maskSecretsInJsonText, maskSecretsInText, maskSecretsInYamlText } from '../src/mask.ts';
 
 const SECRET = 'hunter2-Zq9xW7';
 
@@ -25,12 +25,16 @@ describe('masking', () => {
     ['Environment="HTTP_PROXY=http://u:S@p:1" "API_TOKEN=S"', 'Environment="HTTP_PROXY=http://***@p:1" "API_TOKEN=***"'],
     ['DOCKER_OPTS="--label password=S -D"', 'DOCKER_OPTS="--label password=*** -D"'],
     ["DB_PASSWORD='S S'", "DB_PASSWORD='***'"],
+    ['curl -fs http://x/ -u admin:S', 'curl -fs http://x/ -u admin:***'],
+    ['CMD mysqladmin ping -h x -u root -pS', 'CMD mysqladmin ping -h x -u root -p***'],
+    ['redis-cli -h x -a S ping', 'redis-cli -h x -a *** ping'],
+    ['docker run -e PLAIN=S -u 1000:1000 --env "OTHER=S" x', 'docker run -e PLAIN=*** -u 1000:1000 --env "OTHER=***" x'],
   ])('%s', (text, expected) => {
     expect(maskSecretsInText(text.replace(/S(?=[\s"'@]|$)/g, SECRET))).toBe(expected);
   });
 
   it('comes to an end with a text of a megabyte, whatever it is made of', () => {
-    for (const piece of ['x', 'a=', 'a="', "a='", 'a://', 'eyJ-', '1.', ' ', 'bearer ', 'a@', '\\"', "t='a="]) {
+    for (const piece of ['x', 'a=', 'a="', "a='", 'a://', 'eyJ-', '1.', ' ', 'bearer ', 'a@', '\\"', "t='a=", 'curl ', 'curl -u ', 'mysql-', 'mysql -', 'redis-cli ', ' -e "A=', ' -e A="', " -e A='"]) {
       const text = piece.repeat(Math.ceil(2 ** 20 / piece.length));
       expect(maskSecretsInText(`${text} DB_PASSWORD=${SECRET}`)).not.toContain(SECRET);
     }
@@ -51,3 +55,32 @@ describe('masking', () => {
     }));
   });
 });
+
+describe('the texts of compose files', () => {
+  it('show no value of an environment, in whatever form it is written, and keep their lines', () => {
+    const text = [
+      'services:', '  web:', '    environment:', `      PLAIN: ${SECRET}`, `      "QUOTED": "${SECRET}"  # ${SECRET.slice(0, 0)}note`, '      EMPTY:', '      BLOCK: |', `        ${SECRET}`, `      FOLDED: ${SECRET}`, `        ${SECRET}`, '    image: x',
+      '  list:', '    environment:', `      - PLAIN=${SECRET}`, `      - "QUOTED=${SECRET}"`, '      - BARE', `    command: [app, --password=${SECRET}]`, '  flow:', `    environment: { PLAIN: ${SECRET} }`, '    environment_file: x', `    labels: { "a.token": "${SECRET}" }`, '',
+    ].join('\n');
+    const masked = maskSecretsInYamlText(text);
+    expect(masked).not.toContain(SECRET);
+    expect(masked.split('\n')).toHaveLength(text.split('\n').length);
+    expect(masked).toContain('      PLAIN: ***\n');
+    expect(masked).toContain('      - PLAIN=***\n');
+    expect(masked).toContain('    image: x\n');
+    expect(masked).toContain('    environment_file: x\n');
+    expect(maskSecretsInYamlText(masked)).toBe(masked);
+  });
+
+  it('are masked in time', () => {
+    for (const piece of ['environment:\n', ' environment: {', '- A=', 'a: b\n', '  ']) expect(maskSecretsInYamlText(piece.repeat(Math.ceil(2 ** 19 / piece.length)))).not.toContain(SECRET);
+  });
+});
+
+it.each([
+  [['app', '--password', 'S', '--token=S', '-v'], ['app', '--password', '***', '--token=***', '-v']],
+  [['CMD', 'redis-cli', '-a', 'S', 'ping'], ['CMD', 'redis-cli', '-a', '***', 'ping']],
+  [['/usr/bin/curl', '-u', 'admin:S', 'http://x'], ['/usr/bin/curl', '-u', 'admin:***', 'http://x']],
+  [['mysqladmin', 'ping', '-pS'], ['mysqladmin', 'ping', '-p***']],
+  [['sh', '-c', 'curl -u admin:S x'], ['sh', '-c', 'curl -u admin:*** x']],
+])('the words of a command: %j', (words, expected) => expect(maskArguments(words)).toEqual(expected));

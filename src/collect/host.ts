@@ -1,32 +1,26 @@
-import type { AccountFacts, HostFacts, MountPoint, Observed } from '../model.ts';
+import type { AccountFacts, FileStat, HostFacts, MountPoint, Observed } from '../model.ts';
 import { absent, mapObserved, present, unreadable, valueOf } from '../model.ts';
 import type { ToolResult } from '../host/port.ts';
-import type { Round } from './round.ts';
+import { HOST_STATS, HOST_TEXTS } from './paths.ts';
+import type { Answer, Round } from './round.ts';
 
 type LocalHost = Omit<HostFacts, 'hostname' | 'architecture'> & { readonly hostname: Observed<string> };
 
 /** Declares what describes the machine itself; `daemonPid` is that of the daemon that was proven to be its. */
 export function readHost(round: Round): (daemonPid: number) => LocalHost {
-  const osRelease = [round.text('/etc/os-release'), round.text('/usr/lib/os-release')] as const;
-  const hostname = round.text('/proc/sys/kernel/hostname');
-  const kernel = round.text('/proc/sys/kernel/osrelease');
-  const lsm = round.text('/sys/kernel/security/lsm');
-  const apparmor = round.text('/sys/module/apparmor/parameters/enabled');
-  const selinux = round.stat('/sys/fs/selinux/enforce');
-  const status = round.text('/proc/self/status');
-  const mounts = round.text('/proc/self/mountinfo');
-  const inet6 = round.text('/proc/net/if_inet6');
-  const systemd = round.stat('/run/systemd/system');
-  const initScript = round.text('/etc/init.d/docker');
-  const service = round.stat('/usr/sbin/service');
-  const scriptPid = round.text('/run/docker-ssd.pid');
-  const pidFile = round.text('/run/docker.pid');
-  const tmpfiles = ['/usr/bin/systemd-tmpfiles', '/bin/systemd-tmpfiles'].map((path) => round.stat(path));
+  const text = (name: keyof typeof HOST_TEXTS): Answer<string> => round.text(HOST_TEXTS[name]);
+  const stat = (name: keyof typeof HOST_STATS): Answer<FileStat> => round.stat(HOST_STATS[name]);
+  const osRelease = [text('osRelease'), text('vendorRelease')] as const;
+  const [hostname, kernel, lsm, apparmor] = [text('hostname'), text('kernel'), text('lsm'), text('apparmor')];
+  const [status, mounts, inet6, initScript] = [text('status'), text('mounts'), text('inet6'), text('initScript')];
+  const [scriptPid, pidFile] = [text('scriptPid'), text('pidFile')];
+  const [selinux, systemd, service] = [stat('selinux'), stat('systemd'), stat('service')];
+  const tmpfiles = [stat('tmpfiles'), stat('tmpfilesInBin')];
 
   return (daemonPid) => ({
-    hostname: mapObserved(hostname(), (text) => text.trim()),
+    hostname: mapObserved(hostname(), (name) => name.trim()),
     os: mapObserved(firstPresent(osRelease.map((answer) => answer())), parseOsRelease),
-    kernel: mapObserved(kernel(), (text) => text.trim()),
+    kernel: mapObserved(kernel(), (release) => release.trim()),
     lsm: activeModules(lsm(), apparmor(), selinux().status === 'present'),
     serviceManager: serviceManager(systemd(), initScript(), service().status === 'present', [scriptPid(), pidFile()], daemonPid),
     euid: Number(/^Uid:\s+\d+\s+(\d+)/m.exec(valueOf(status()) ?? '')?.[1] ?? -1),
@@ -111,7 +105,7 @@ export function readAccounts(round: Round): () => Observed<AccountFacts> {
   const passwd = tool('passwd');
   const group = tool('group');
   const docker = tool('group', 'docker');
-  const files = { passwd: round.text('/etc/passwd'), group: round.text('/etc/group') };
+  const files = { passwd: round.text(HOST_TEXTS.passwd), group: round.text(HOST_TEXTS.group) };
 
   return () => {
     const users = database(passwd(), files.passwd());

@@ -40,3 +40,26 @@ export function directoriesAbove(path: string): readonly string[] {
 export const LOGIN_FILES: readonly string[] = [
   '/etc/environment', '/etc/profile', '/etc/bash.bashrc', '/etc/profile.d/docker.sh', '/root/.profile', '/root/.bashrc', '/root/.bash_profile',
 ];
+
+/** Files that describe the machine itself, by what is read from them. */
+export const HOST_TEXTS = {
+  osRelease: '/etc/os-release',
+  vendorRelease: '/usr/lib/os-release',
+  hostname: '/proc/sys/kernel/hostname',
+  kernel: '/proc/sys/kernel/osrelease',
+  lsm: '/sys/kernel/security/lsm',
+  apparmor: '/sys/module/apparmor/parameters/enabled',
+  status: '/proc/self/status',
+  mounts: '/proc/self/mountinfo',
+  inet6: '/proc/net/if_inet6',
+  initScript: '/etc/init.d/docker',
+  scriptPid: '/run/docker-ssd.pid',
+  pidFile: '/run/docker.pid',
+  passwd: '/etc/passwd',
+  group: '/etc/group',
+} as const;
+
+/** Paths that tell by being there. */
+export const HOST_STATS = {
+  selinux: '/sys/fs/selinux/enforce', systemd: '/run/systemd/system', service: '/usr/sbin/service', tmpfiles: '/usr/bin/systemd-tmpfiles', tmpfilesInBin: '/bin/systemd-tmpfiles',
+} as const;

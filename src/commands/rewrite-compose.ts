@@ -1,6 +1,7 @@
 import { editService } from '../compose/edit.ts';
 import { parseProject, serviceNames } from '../compose/project.ts';
 import { composeService } from '../compose/service.ts';
+import { maskSecretsInYamlText } from '../mask.ts';
 import type { Definition } from '../rewrite.ts';
 import type { Source } from './rewrite.ts';
 
@@ -12,6 +13,7 @@ export function composeSource(name: string, text: string): Source {
   return {
     name,
     text,
+    mask: maskSecretsInYamlText,
     definitions: [...byId].map(([id, service]): Definition => ({
       id, name: service.name, spec: service.spec,
       owner: { kind: 'compose', project: project.name, service: service.name, files: [name], workingDir: '', configHash: '' },

@@ -32,6 +32,8 @@ const MAX_BYTES = 16 << 20;
 export interface Source {
   readonly name: string;
   readonly text: string;
+  /** Takes the secrets out of such a text. */
+  readonly mask: (text: string) => string;
   readonly definitions: readonly Definition[];
   readonly unseen: (id: string) => readonly string[];
   /** The text with the edits of one definition made in it; or why not, and what to write. */
@@ -86,7 +88,7 @@ function rewriteSource(source: Source, { benchmark }: Policy, advice: readonly A
     }
     return { target, fixes: made, deferred: [...deferred, ...refused], unknown, unseen: source.unseen(target.id) };
   });
-  return { name: source.name, benchmark, before: source.text, after: text, units };
+  return { name: source.name, benchmark, before: source.text, after: text, mask: source.mask, units };
 }
 
 const documentOf = (rewrites: readonly Rewrite[], { benchmark }: Policy): RewriteDocument => ({
@@ -115,6 +117,7 @@ function runSource(name: string, commands: readonly RunCommand[]): Source {
   return {
     name,
     text: commands[0]?.text ?? '',
+    mask: maskSecretsInText,
     definitions: commands.map((command, index) => ({ id: idOf(command, index), name: command.spec.name === '' ? command.spec.image.reference : command.spec.name, spec: command.spec, owner: { kind: 'none' } })),
     unseen: (id) => commands[byId.get(id) ?? -1]?.unseen ?? [],
     edit: (text, id, edits) => {

@@ -1,5 +1,5 @@
 import { at, list, number, object, text, textRecord, texts } from '../collect/json.ts';
-import { maskJson, maskSecretsInText } from '../mask.ts';
+import { maskArguments, maskEnvironment, maskJson } from '../mask.ts';
 import type { ContainerSpec, Json, MountSpec, NetworkAttachment } from '../model.ts';
 import { shownLine, shownWord } from '../quote.ts';
 import { plainLink } from './from-inspect.ts';
@@ -304,24 +304,12 @@ function masked(spec: ContainerSpec): ContainerSpec {
   const rest = maskJson(spec as unknown as Json) as unknown as ContainerSpec;
   return {
     ...rest,
-    env: spec.env.map(maskAssignment),
-    command: spec.command === null ? null : maskWords(spec.command),
-    entrypoint: spec.entrypoint === null ? null : maskWords(spec.entrypoint),
+    env: spec.env.map(maskEnvironment),
+    command: spec.command === null ? null : maskArguments(spec.command),
+    entrypoint: spec.entrypoint === null ? null : maskArguments(spec.entrypoint),
+    healthcheck: spec.healthcheck && { ...spec.healthcheck, test: maskArguments(spec.healthcheck.test) },
   };
 }
-
-/** By its name, whatever is in the value. */
-function maskAssignment(entry: string): string {
-  const [name = '', ...rest] = entry.split('=');
-  return rest.length === 0 ? maskSecretsInText(entry) : `${name}=${text(at(maskJson({ [name]: rest.join('=') }), name))}`;
-}
-
-/** `--password x` as well as `--password=x`. */
-const maskWords = (words: readonly string[]): string[] => words.map((word, index) => {
-  const option = /^--?([\w-]+)$/.exec(words[index - 1] ?? '')?.[1];
-  const assigned = /^(--?[\w.-]+=)/.test(word) ? maskAssignment(word) : maskSecretsInText(word);
-  return option === undefined || word.startsWith('-') ? assigned : text(at(maskJson({ [option]: assigned }), option));
-});
 
 /**
  * What the `docker run` line of `after` has and that of `before` has not, and the other way round, as text for a person, secrets masked.

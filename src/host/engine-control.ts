@@ -78,9 +78,9 @@ const unlockKeyOf = (docker: Dockerode): Promise<unknown> => new Promise((resolv
 
 /** The part of the client beneath its named calls. */
 export interface Modem {
-  dial(options: {
+  dial: (options: {
     readonly path: string; readonly method: string; readonly statusCodes: Readonly<Record<number, boolean>>; readonly options?: object; readonly abortSignal?: AbortSignal;
-  }, callback: (error: Error | null | undefined, answer: unknown) => void): void;
+  }, callback: (error: Error | null | undefined, answer: unknown) => void) => void;
 }
 
 export function createEngineControl(ask: Ask, statusOf: (error: unknown) => number | undefined): EngineControl {

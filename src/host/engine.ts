@@ -10,6 +10,7 @@ import { at, object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { mapObserved, present, unreadable } from '../model.ts';
+import { readingRouteOf } from './authority.ts';
 import type { EngineControl, Modem } from './engine-control.ts';
 import { createEngineControl } from './engine-control.ts';
 
@@ -132,14 +133,15 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   let client: Promise<Dockerode> | undefined;
   let archiveClient: Promise<Dockerode> | undefined;
   let measuringClient: Promise<Dockerode> | undefined;
-  const ask = async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
-    client ??= createClient(endpoint, agent);
+  let changingClient: Promise<Dockerode> | undefined;
+  const askOf = (connected: () => Promise<Dockerode>) => async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
     try {
-      return (await what(await client)) as Json;
+      return (await what(await connected())) as Json;
     } catch (error) {
       throw engineError(error, endpoint);
     }
   };
+  const ask = askOf(async () => readingOnly(await (client ??= createClient(endpoint, agent))));
   const expectObject = (value: Json): JsonObject => {
     if (typeof value !== 'object' || value === null || Array.isArray(value) || Buffer.isBuffer(value)) throw notDocker(endpoint, 'the answer is no JSON object');
     return value;
@@ -234,7 +236,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       if (!/^(sha256:)?[0-9a-f]{12,64}$/i.test(id)) return undefined;
       archiveClient ??= createClient(endpoint, agent, ARCHIVE_TIMEOUT_MS);
       try {
-        return (await (await archiveClient).getImage(id).get()) as AsyncIterable<Uint8Array> & NodeJS.ReadableStream;
+        return (await readingOnly(await archiveClient).getImage(id).get()) as AsyncIterable<Uint8Array> & NodeJS.ReadableStream;
       } catch (error) {
         if (statusOf(error) === 404) return undefined;
         throw engineError(error, endpoint);
@@ -253,7 +255,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       // The signal comes first: a silent engine is nothing unusual here.
       measuringClient ??= createClient(endpoint, agent, patience + REQUEST_TIMEOUT_MS);
       try {
-        return expectObject(await measure(await measuringClient, inParts, abortSignal));
+        return expectObject(await measure(readingOnly(await measuringClient), inParts, abortSignal));
       } catch (error) {
         throw abortSignal.aborted ? new EngineError(`the engine at ${endpoint.url} did not tell within ${Math.ceil(patience / 1000)} s how much space is used`, { cause: error }) : engineError(error, endpoint);
       }
@@ -266,9 +268,24 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       ]);
       return { swarm, nodes, services };
     },
-    control: createEngineControl(ask, statusOf),
+    control: createEngineControl(askOf(() => (changingClient ??= createClient(endpoint, agent))), statusOf),
     close: () => agent.destroy(),
   };
+}
+
+const READING = new WeakSet<object>();
+
+/** A client that sends nothing but what looks: a scan cannot change an engine, whatever asks it to. */
+function readingOnly(docker: Dockerode): Dockerode {
+  const modem = docker.modem as Modem;
+  if (READING.has(modem)) return docker;
+  READING.add(modem);
+  const dial = modem.dial.bind(modem);
+  modem.dial = (options, callback) => {
+    if (options.method === 'GET' && readingRouteOf(options.path) !== null) dial(options, callback);
+    else callback(new Error(`${options.method} ${options.path} is not among the requests that harden looks with`), null);
+  };
+  return docker;
 }
 
 /** The client's own call cannot name parts, and takes the newest version of the interface, whose answer may be another one. */

@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process';
 import { constants, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { access, lstat, open, readdir, readlink, realpath, stat } from 'node:fs/promises';
+import { access, lstat, mkdtemp, open, readdir, readlink, realpath, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileStat, FileType, Observed } from '../model.ts';
 import { absent, present, unreadable } from '../model.ts';
+import { isReadingCommand } from './authority.ts';
 import { NOTHING_FROM_ELSEWHERE } from './port.ts';
 import type { ContainerProcess, HostReader, ReadRequest, ReadResult, SocketOwner, Tool, ToolResult } from './port.ts';
 
@@ -45,7 +47,8 @@ async function read(request: ReadRequest): Promise<Observed<unknown>> {
     case 'text': return readText(request.path, request.maxBytes ?? DEFAULT_MAX_BYTES);
     case 'stat': return readStat(request.path);
     case 'list': return list(request.path, request.depth);
-    case 'tool': return runTool(request.tool, request.args);
+    case 'tool': return isReadingCommand(request.tool, request.args) ? runTool(request.tool, request.args)
+      : unreadable(`${[request.tool, ...request.args].join(' ')} is not among the commands that harden looks with`);
     case 'socketOwner': return findSocketOwner(request.path);
     case 'containerProcesses': return present(containerProcesses(new Set(request.held)));
   }
@@ -178,10 +181,26 @@ const identity = (stats: Stats): string => `${stats.dev}:${stats.ino}`;
 async function runTool(tool: Tool, args: readonly string[]): Promise<Observed<ToolResult>> {
   const path = await findTool(tool);
   if (path === undefined) return absent;
+  if (tool !== 'docker' && tool !== 'docker-compose') return start(tool, path, args, {});
+  // Compose keeps a lock and a note of its builder even when it only rehearses: not among the files of whoever looks.
+  let directory: string;
+  try {
+    directory = await mkdtemp(join(tmpdir(), 'harden-compose-'));
+  } catch (error) {
+    return failure(error, tmpdir());
+  }
+  try {
+    return await start(tool, path, args, { BUILDX_CONFIG: directory });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function start(tool: Tool, path: string, args: readonly string[], environment: Readonly<Record<string, string>>): Promise<Observed<ToolResult>> {
   return new Promise((resolve) => {
     const child = execFile(path, [...args], {
       cwd: '/',
-      env: { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C', ...NOTHING_FROM_ELSEWHERE },
+      env: { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C', ...NOTHING_FROM_ELSEWHERE, ...environment },
       timeout: TOOL_TIMEOUT_MS,
       killSignal: 'SIGKILL',
       maxBuffer: TOOL_MAX_OUTPUT,

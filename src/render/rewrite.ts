@@ -23,6 +23,8 @@ export interface Rewrite {
   readonly benchmark: Edition;
   readonly before: string;
   readonly after: string;
+  /** Takes the secrets out of a text of its kind. */
+  readonly mask: (text: string) => string;
   readonly units: readonly RewrittenUnit[];
 }
 
@@ -52,8 +54,8 @@ const ended = (text: string): string => text.replace(/\n?$/, '\n');
 /** The diffs, secrets masked; or what was put right, what was not and why. */
 export function renderRewrites(rewrites: readonly Rewrite[], layout: Layout, part: 'diff' | 'rest'): string {
   if (part === 'diff') {
-    return rewrites.filter(({ before, after }) => before !== after).map(({ name, before, after }) => {
-      const patch = createTwoFilesPatch(name, name, maskSecretsInText(ended(before)), maskSecretsInText(ended(after)), undefined, undefined, { context: 3 });
+    return rewrites.filter(({ before, after }) => before !== after).map(({ name, before, after, mask }) => {
+      const patch = createTwoFilesPatch(name, name, mask(ended(before)), mask(ended(after)), undefined, undefined, { context: 3 });
       return `${renderDiff(patch.replace(/^(Index: .*\n)?=+\n/, ''), layout, 0).join('\n')}\n`;
     }).join('');
   }
