@@ -159,6 +159,8 @@ class Execution {
   configWritten: string | null = null;
   /** Of the transaction that is under way. */
   actions: PerformedAction[] = [];
+  private reconfigured = false;
+  private known: Facts;
   private wayBack: WayBack = { explicit: {}, keepContainers: false };
   readonly session: Session;
   readonly run: Run;
@@ -170,6 +172,7 @@ class Execution {
     this.session = session;
     this.run = run;
     this.facts = facts;
+    this.known = facts;
     this.plan = plan;
     this.baseline = baseline;
   }
@@ -180,6 +183,13 @@ class Execution {
     return {
       files, systemdReloaded, audit, daemon, wayBack: way, configPath: this.facts.daemon.configPath, startedWith: textAtStart(this.facts), method: this.method(), alsoStart: [], actions,
     };
+  }
+
+  /** Facts with the configuration that the daemon has by now: what it gives to new containers depends on it. */
+  private async current(): Promise<Facts> {
+    if (this.reconfigured) this.known = await this.session.collect();
+    this.reconfigured = false;
+    return this.known;
   }
 
   /** What is in stays: whatever fails from here on takes back only what comes after. */
@@ -240,8 +250,8 @@ class Execution {
         return { kind: step.kind, change: null, path: step.path, compiled, dropIn: step.content, kernelBefore: [...kernelBefore] };
       }
       case 'systemdReload': this.systemdReloaded = true; return { kind: step.kind, change: null };
-      case 'reloadDaemon': this.daemon ??= 'reload'; return { kind: step.kind, change: null, ...this.forRollback() };
-      case 'restartDaemon': this.daemon = 'restart'; return { kind: step.kind, change: null, ...this.forRollback() };
+      case 'reloadDaemon': this.daemon ??= 'reload'; this.reconfigured = true; return { kind: step.kind, change: null, ...this.forRollback() };
+      case 'restartDaemon': this.daemon = 'restart'; this.reconfigured = true; return { kind: step.kind, change: null, ...this.forRollback() };
       case 'awaitHealthy': return { kind: step.kind, change: null };
       case 'act': {
         const before = await beforeAction(step.action, this.session, this.run);
@@ -300,7 +310,7 @@ class Execution {
       case 'act': {
         const begun = this.actions.at(-1);
         if (begun === undefined) throw new Error('an action is prepared before it is performed');
-        return performAction(begun, session, this.baseline);
+        return performAction(begun, session, { baseline: this.baseline, facts: await this.current() });
       }
     }
   }

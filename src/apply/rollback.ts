@@ -15,7 +15,7 @@ import type { RestartMethod } from '../plan/restart.ts';
 import { lockedByRestart, lostByRestart, restartMethod } from '../plan/restart.ts';
 import { describeAction } from '../steps.ts';
 import type { PerformedAction } from './actions.ts';
-import { actionIn, lostBy, touchedSince } from './actions.ts';
+import { actionIn, lostBy, savedBy, touchedSince } from './actions.ts';
 import { textOf } from './daemon.ts';
 import { daemonOf, oneSpelling, runHeader } from './run-header.ts';
 import type { Session } from './session.ts';
@@ -30,6 +30,8 @@ export interface RollbackPlan {
   readonly restores: readonly { readonly path: string; readonly action: 'restore' | 'remove' | 'metadata' }[];
   /** What else is taken back, as lines: "taking bob out of the group docker". */
   readonly takesBack: readonly string[];
+  /** What was made since, goes with what is taken back, and is saved, as sentences. */
+  readonly saved: readonly string[];
   /** What the run did that nothing takes back, as sentences. */
   readonly lost: readonly string[];
   readonly daemon: RunEffects['daemon'];
@@ -287,7 +289,8 @@ export async function planRollback(session: Session, runId: string): Promise<Rol
     ({ path, action: before === null ? 'remove' as const : before.content === null ? 'metadata' as const : 'restore' as const }));
   const actions = await Promise.all([...effects.actions].reverse().map(async (performed) => ({ what: describeAction(performed.action), lost: await lostBy(performed, session) })));
   const takesBack = actions.flatMap(({ what, lost }) => (lost === null ? [what] : []));
-  return { runId, createdAt: run.header.createdAt, restores, takesBack, lost: actions.flatMap(({ lost }) => lost ?? []), daemon: effects.daemon, effects, facts };
+  const saved = (await Promise.all(effects.actions.map((performed) => savedBy(performed, session)))).flatMap((what) => what ?? []);
+  return { runId, createdAt: run.header.createdAt, restores, takesBack, saved, lost: actions.flatMap(({ lost }) => lost ?? []), daemon: effects.daemon, effects, facts };
 }
 
 const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [] };

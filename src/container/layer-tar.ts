@@ -10,7 +10,7 @@ const textAt = (block: Buffer, start: number, length: number): string => {
   const end = text.indexOf('\0');
   return end === -1 ? text : text.slice(0, end);
 };
-const broken = (why: string): HostError => new HostError(`What the engine sent of the container is no tar that harden can read: ${why}. Nothing was stopped.`);
+const broken = (why: string): HostError => new HostError(`What the engine sent of the container is no tar that harden can read: ${why}.`);
 const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;
 
 function sizeAt(block: Buffer): number {
@@ -73,7 +73,7 @@ export async function* onlyMembers(source: ByteSource, wanted: ReadonlySet<strin
     const chosen = wanted.has(path);
     if (chosen) {
       const target = `/${cleanPath(link ?? textAt(block, 157, 100))}`;
-      if (flag === '1' && !seen.has(target)) throw new HostError(`${path} in the container is a hard link to ${target}, which was not written there: it cannot be saved by itself. Nothing was stopped.`);
+      if (flag === '1' && !seen.has(target)) throw new HostError(`${path} in the container is a hard link to ${target}, which was not written there: it cannot be saved by itself.`);
       seen.add(path);
       yield* headers;
       yield block;

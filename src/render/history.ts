@@ -48,7 +48,7 @@ const ACTIONS: Readonly<Record<RollbackPlan['restores'][number]['action'], strin
 };
 
 /** What undoing a run brings back. */
-export function renderRollback({ runId, createdAt, restores, takesBack, lost, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
+export function renderRollback({ runId, createdAt, restores, takesBack, saved, lost, daemon, effects: { method } }: RollbackPlan, layout: Layout): string {
   const style = styleFor(layout);
   const how = method?.kind === 'command' ? `: ${escapeLine(method.command)}` : '';
   const then = daemon === null ? [] : [daemon === 'restart' ? `  The daemon restarts${how}.` : '  The daemon is reloaded.'];
@@ -57,6 +57,7 @@ export function renderRollback({ runId, createdAt, restores, takesBack, lost, da
     ...takesBack.map((what) => `  ~ ${style.dim('taken back:')} ${escapeLine(what)}`),
     ...restores.map(({ path, action }) => `  ${ACTIONS[action].slice(0, 1)} ${escapeLine(path)}  ${style.dim(ACTIONS[action].slice(2))}`),
     ...then,
+    ...saved.map((what) => `  ${style.red('!')} ${escapeLine(what)}`),
     ...lost.map((what) => `  ${style.red('!')} ${escapeLine(what)}: it does not come back`),
   ].join('\n')}\n`;
 }

@@ -93,7 +93,7 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
     }
     return { run: run.runId, files };
   },
-  async perform(action, _before, session, baseline) {
+  async perform(action, _before, session, { baseline }) {
     for (const { path, after, snapshot } of await textsAfter(action, session)) await session.writer.replace(path, Buffer.from(after), snapshot);
     await up(action, session);
     const now = await inspected(action, session);

@@ -15,13 +15,10 @@ import { HostError } from '../../host/port.ts';
 import type { Action, ContainerSpec, Json, JsonObject, SpecEdit } from '../../model.ts';
 import type { Executor } from '../actions.ts';
 import type { Session } from '../session.ts';
+import type { About } from './layer.ts';
+import { layerFile, layerToSave, saveBeforeRemoval } from './layer.ts';
 
 type Of<K extends Action['kind']> = Extract<Action, { kind: K }>;
-interface About {
-  readonly container: string;
-  readonly name: string;
-}
-
 const nameOf = (raw: JsonObject): string => text(raw['Name']).replace(/^\//, '');
 const isRunning = (raw: JsonObject): boolean => flag(at(raw, 'State', 'Running'));
 
@@ -125,23 +122,31 @@ function relinked(spec: ContainerSpec, follows: Of<'createReplacement'>['follows
   return { ...spec, network: { ...spec.network, links } };
 }
 
+/** States that a container is left alone in, as the plan does; a run of many takes long enough for one to get there. */
+function refuseState(raw: JsonObject, name: string): void {
+  const state = ['Dead', 'Restarting', 'Paused'].find((word) => flag(at(raw, 'State', word))) ?? (text(at(raw, 'State', 'Status')) === 'removing' ? 'Removing' : undefined);
+  if (state !== undefined) throw new HostError(`The container ${name} is not at rest any more (${state.toLowerCase()}). Plan again.`);
+}
+
 export const createReplacement: Executor<Of<'createReplacement'>> = {
-  async before(action, session) {
+  async before(action, session, run) {
     const { engine } = session;
     const { container, name } = action;
-    if (nameOf(await original(action, session)) !== name) throw new HostError(`The container ${name} has another name now. Plan again.`);
+    const raw = await original(action, session);
+    if (nameOf(raw) !== name) throw new HostError(`The container ${name} has another name now. Plan again.`);
+    refuseState(raw, name);
     for (const taken of [replacementName(container), keptName(container)]) {
       if (await engine.inspectContainer(taken) !== null) throw new HostError(`There is a container ${taken} already, which an earlier run left. Look at it, then remove it: docker rm ${taken}.`);
     }
-    return {};
+    return layerFile(`${name}-new`, run);
   },
-  async perform(action, _before, session) {
+  async perform(action, _before, session, { facts }) {
     const { engine } = session;
     const { container, name, edits } = action;
     const apiVersion = await engine.apiVersion();
     const raw = await original(action, session);
     const now = specOf(raw, apiVersion);
-    const surroundings = surroundingsOf(await session.collect(), now);
+    const surroundings = surroundingsOf(facts, now);
     const wanted = relinked(applySpecEdits(exactSpec(now, surroundings), await resolved(edits, session)), action.follows);
     const image = await engine.imageId(wanted.image.reference);
     if (image !== now.image.id) {
@@ -153,14 +158,21 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     requireFields(name, exactSpec(wanted, surroundings), exactSpec(specOf(made, apiVersion), surroundings), edits);
     requireSame(name, raw, made, edits, action.follows.length > 0 ? ['HostConfig.Links'] : [], apiVersion);
   },
-  async undo(action, _before, { engine }) {
+  async undo(action, before, session) {
+    const { engine } = session;
     const made = await engine.inspectContainer(replacementName(action.container));
     if (made === null) return;
     const id = text(made['Id']);
     await engine.stopContainer(id);
+    await saveBeforeRemoval({ container: id, name: action.name }, before, session, specOf(made, await engine.apiVersion()));
     await engine.removeContainer(id);
   },
   touched: () => Promise.resolve(null),
+  async saves(action, before, session) {
+    const made = await replacementOf(action, session);
+    if (made === null || before['file'] === undefined) return null;
+    return layerToSave({ container: text(made['Id']), name: action.name }, before, session, specOf(made, await session.engine.apiVersion()));
+  },
 };
 
 export const retireContainer: Executor<Of<'retireContainer'>> = {
@@ -188,7 +200,9 @@ function stopSeconds(raw: JsonObject | null): number {
 
 export const stopContainer: Executor<Of<'stopContainer'>> = {
   async before(action, session) {
-    return { running: isRunning(await original(action, session)) };
+    // Only of one that ran it is planned, and that its replacement is started.
+    if (!isRunning(await original(action, session))) throw new HostError(`The container ${action.name} was stopped while harden was at work. Plan again.`);
+    return { running: true };
   },
   perform: ({ container }, _before, { engine }) => engine.stopContainer(container),
   async undo({ container }, { running }, { engine }) {
@@ -275,6 +289,8 @@ export async function watchStarted(action: { readonly name: string; readonly wat
     const silent = raw === null || problem === undefined ? [] : (await Promise.all(portsToAnswer(action, raw, baseline).map(async (port) =>
       ({ port, answers: await writer.answers(port.host, port.port) })))).filter(({ answers }) => !answers);
     if (problem === null && silent.length === 0 && performance.now() >= enough) return;
+    const signal = session.interrupted();
+    if (signal !== null) throw new HostError(`${signal} came while the new container ${action.name} was watched, before it was known to do.`);
     // A program may take its time before it listens; one with a health check says itself when it does.
     if (performance.now() >= Math.max(atLast, enough + LISTEN_MS)) {
       const [port] = silent;
@@ -290,7 +306,7 @@ export const startReplacement: Executor<Of<'startReplacement'>> = {
   async before(action, session) {
     return { replacement: text((await requireReplacement(action, session))['Id']) };
   },
-  async perform(action, { replacement }, session, baseline) {
+  async perform(action, { replacement }, session, { baseline }) {
     await session.engine.startContainer(text(replacement));
     await watchStarted(action, text(replacement), session, baseline);
   },
