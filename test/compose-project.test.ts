@@ -100,6 +100,13 @@ describe('what is known of projects', () => {
     expect(await rehearsal({ docker: present({ code: 1, stdout: '', stderr: 'no such service: web\n' }) })).toEqual(unreadable('docker compose: no such service: web'));
   });
 
+  test('of containers of Compose 1 it is not asked: it cannot rehearse, and a later one would make them anew', async () => {
+    const { projects, ran } = await look([{ ...web, owner: owner('web', { files: ['compose.yaml', 'more.yaml'], version: '1.29.2' }) }]);
+    expect(ran).toEqual([]);
+    expect(projects[0]?.files).toEqual(SHOP.files);
+    expect(projects[0]?.rehearsal).toEqual(unreadable(expect.stringMatching(/^its containers were made by Compose 1\.29\.2, /) as string));
+  });
+
   const doubtful: Record<string, [containers: readonly object[], options: Parameters<typeof look>[1], why: string]> = {
     'a file of somebody else': [[web], { stats: { '/srv/shop/more.yaml': { uid: 1000 } } }, '/srv/shop/more.yaml belongs to uid 1000, who would decide what root runs'],
     'a directory that others write': [[web], { stats: { '/srv/shop': { mode: 0o777 } } }, '/srv/shop can be written by everybody'],

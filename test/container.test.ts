@@ -91,7 +91,12 @@ describe('ownerOf', () => {
     ['nobody', {}, { kind: 'none' }],
     ['compose', { ...compose, 'com.docker.compose.project.config_files': '/srv/a.yml,/srv/b.yml', 'com.docker.compose.project.working_dir': '/srv' },
       { kind: 'compose', project: 'shop', service: 'web', files: ['/srv/a.yml', '/srv/b.yml'], environmentFiles: [], workingDir: '/srv', configHash: 'abc', oneOff: false }],
-    ['compose 1', compose, { kind: 'compose', project: 'shop', service: 'web', files: [], environmentFiles: [], workingDir: '', configHash: 'abc', oneOff: false }],
+    ['labels that say little', compose, { kind: 'compose', project: 'shop', service: 'web', files: [], environmentFiles: [], workingDir: '', configHash: 'abc', oneOff: false }],
+    // As docker-compose 1.29.2 of Debian bookworm sets them.
+    ['compose 1', {
+      ...compose, 'com.docker.compose.container-number': '1', 'com.docker.compose.oneoff': 'False', 'com.docker.compose.project.config_files': 'docker-compose.yml',
+      'com.docker.compose.project.working_dir': '/srv/shop', 'com.docker.compose.version': '1.29.2',
+    }, { kind: 'compose', project: 'shop', service: 'web', files: ['docker-compose.yml'], environmentFiles: [], workingDir: '/srv/shop', configHash: 'abc', oneOff: false, version: '1.29.2' }],
     ['a stack of Portainer', { ...compose, 'com.docker.compose.project.working_dir': '/data/compose/7' }, { kind: 'portainer', name: 'shop' }],
     ['swarm', { 'com.docker.swarm.service.name': 'web', 'com.docker.swarm.task.name': 'web.1.x' }, { kind: 'swarm', service: 'web', task: 'web.1.x' }],
     ['Kubernetes, which wins', { ...compose, 'io.kubernetes.pod.name': 'p', 'io.kubernetes.pod.namespace': 'n' }, { kind: 'kubernetes', namespace: 'n', pod: 'p' }],

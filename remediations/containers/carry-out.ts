@@ -1,11 +1,13 @@
 import { allDependants } from '../../src/container/dependants.ts';
 import { chosenSpec, exactSpec, imageToCreateFrom, surroundingsOf } from '../../src/container/chosen.ts';
-import { inexpressible } from '../../src/container/inexpressible.ts';
+import { inexpressible, unseenMacs } from '../../src/container/inexpressible.ts';
 import { areLive } from '../../src/container/live.ts';
 import { parametersFor } from '../../src/container/parameters.ts';
 import { editService, serviceOfTask } from '../../src/container/service.ts';
 import { applySpecEdits } from '../../src/container/spec-edit.ts';
+import { isComposeOne } from '../../src/compose/call.ts';
 import { composeEdit } from '../../src/compose/container.ts';
+import { linesFor } from '../../src/compose/edit.ts';
 import { maskedRunLines } from '../../src/container/to-run.ts';
 import { writtenOutside } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
@@ -45,12 +47,20 @@ export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): 
   const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, spec, facts, policy));
   if (obstacle !== null) return live || !('defer' in obstacle) ? obstacle : { ...obstacle, needs: [obstacle.needs, newLine(edits, spec, facts)].filter((part) => part !== undefined).join('\n') };
   const liftable = edits.every(({ path }) => path !== 'resources.memory');
+  const notes = [...(note === undefined ? [] : [note]), ...(live ? [] : macNotes([container, ...allDependants(container, facts)], facts))];
   return proposed([{
     kind: 'changeContainer', container: container.id, by: live ? 'update' : 'recreate', edits,
     impact: live ? 'none' : 'recreate', risk: risk ?? about.risk, undo: live && liftable ? 'none' : 'recreate',
-    ...(note === undefined ? {} : { note }),
+    ...(notes.length === 0 ? {} : { note: notes.join(' ') }),
   }], uses);
 }
+
+/** What a new container may have otherwise, because the engine does not show it. */
+const macNotes = (containers: readonly ContainerFacts[], facts: Facts): readonly string[] => containers.flatMap(({ name, spec, runtime }) => {
+  const made = valueOf(spec);
+  const networks = made === undefined ? [] : unseenMacs(made, valueOf(runtime)?.state === 'running', valueOf(facts.engine.version)?.apiVersion ?? '');
+  return networks.length === 0 ? [] : [`A MAC address that was chosen for ${name} on ${listNames(networks)} is not carried over: the engine does not show whether one was.`];
+});
 
 /** How a person would start it anew with the edits: secrets masked, so it is to be read and not to be pasted where it has some. */
 function newLine(edits: readonly SpecEdit[], spec: ContainerSpec, facts: Facts): string {
@@ -92,18 +102,23 @@ function taskLayerObstacle(container: ContainerFacts, spec: ContainerSpec): Prop
     : guard(`${container.name} wrote files outside of its volumes, which a new task would not have: ${listNames(written, 10)}.`, 'put them into a volume of the service');
 }
 
-/** The re-up of a service by a person: as harden does it. */
-export const reUp = ({ service, workingDir }: ComposeOwner): string =>
-  `in ${workingDir === '' ? 'its directory' : shownWord(workingDir)}: docker compose up -d --no-deps --no-build --pull never ${shownWord(service)}`;
+/** The re-up of a service by a person: as harden does it. Compose 1 never pulls what is there, and has no option that says so. */
+export const reUp = ({ service, workingDir, version }: ComposeOwner): string =>
+  `in ${workingDir === '' ? 'its directory' : shownWord(workingDir)}: ${isComposeOne(version) ? 'docker-compose up -d --no-deps --no-build' : 'docker compose up -d --no-deps --no-build --pull never'} ${shownWord(service)}`;
+
+/** Where a person finds the files of a project: Compose 1 names them by the directory that it was called in. */
+export const filesOf = ({ files, project, workingDir }: ComposeOwner): string => (files.length === 0 ? `the compose file of the project ${project}`
+  : listNames(files.map((file) => (file.startsWith('/') || workingDir === '' ? file : `${workingDir.replace(/\/$/, '')}/${file}`))));
 
 /** The same for a container that Compose makes: its files are edited, and its service is made anew from them. */
-function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeOwner, { facts, container, policy, byHand, ...about }: About): Proposal {
+function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeOwner, { facts, container, policy, ...about }: About): Proposal {
   const edit = composeEdit(facts, container, edits);
-  const steps = 'defer' in byHand ? byHand.needs : undefined;
-  if ('refused' in edit) return guard(`The files of its compose project are left alone: ${edit.refused}.`, steps);
+  if ('refused' in edit) {
+    return guard(`The files of its compose project are left alone: ${edit.refused}.`, `this in ${filesOf(owner)}:\n${linesFor(owner, edits)}\nthen, ${reUp(owner)}`);
+  }
   if ('ambiguous' in edit) {
     const lines = edit.ambiguous.map((one) => one.lines.trimEnd()).join('\n');
-    return guard(`An edit of ${listNames(owner.files)} is left to you: ${[...new Set(edit.ambiguous.map(({ reason }) => reason))].join('; ')}.`,
+    return guard(`An edit of ${filesOf(owner)} is left to you: ${[...new Set(edit.ambiguous.map(({ reason }) => reason))].join('; ')}.`,
       `this in the files:\n${lines}\nthen, ${reUp(owner)}`);
   }
   if (edit.files.length === 0) return guard(`The files of its compose project say so already, and ${container.name} is otherwise.`, `see whether this helps, ${reUp(owner)}`);

@@ -6,8 +6,7 @@ import type {
 } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { serviceOfTask } from '../../src/container/service.ts';
-import { carryOut, reUp } from './carry-out.ts';
-import { listNames } from '../../src/daemon/containers.ts';
+import { carryOut, filesOf, reUp } from './carry-out.ts';
 import { shownWord } from '../../src/quote.ts';
 import { defer } from '../remedy.ts';
 
@@ -76,11 +75,9 @@ function byHandSteps({ run, compose, service, live }: Steps, container: Containe
       const recreate = `keep what "docker inspect ${shownWord(name)}" shows, then create it again ${run}`;
       return defer('manual', because, live === undefined ? recreate : `docker update ${live} ${shownWord(name)}; where it is created by a script, also ${run} there`);
     }
-    case 'compose': {
-      const files = owner.files.length === 0 ? `the compose file of the project ${owner.project}` : listNames(owner.files);
+    case 'compose':
       return defer('manual', `${because} Compose manages it: a change that is not in its file is lost with the next "up".`,
-        `in ${files}, below services: ${owner.service}: ${compose}; then, ${reUp(owner)}`);
-    }
+        `in ${filesOf(owner)}, below services: ${owner.service}: ${compose}; then, ${reUp(owner)}`);
     case 'swarm':
       return defer('manual', `${because} Swarm makes its tasks anew from the service.`, service === null
         ? `in the definition of the service ${owner.service}: ${compose}; then deploy it again` : `docker service update ${service} ${shownWord(owner.service)}`);

@@ -1,5 +1,5 @@
 import { normalize } from 'node:path/posix';
-import { isProjectName, isServiceName, newContainer, unchangedContainers, upArguments } from '../compose/call.ts';
+import { isComposeOne, isProjectName, isServiceName, newContainer, unchangedContainers, upArguments } from '../compose/call.ts';
 import type { ComposeTool } from '../compose/call.ts';
 import { ComposeError, parseCompose } from '../compose/document.ts';
 import { isRemote, referencesOf, resolvePath } from '../compose/project.ts';
@@ -71,7 +71,9 @@ function projectsOf(containers: readonly ContainerFacts[]): readonly Project[] {
     const named = [...new Set(all.map(({ owner }) => JSON.stringify([owner.workingDir, owner.files, owner.environmentFiles ?? []])))];
     const [first] = all;
     const { workingDir = '', files = [], environmentFiles = [] } = first === undefined ? {} : placesOf(first.owner);
-    const doubt = !isProjectName(project) || all.some(({ owner }) => !isServiceName(owner.service)) ? 'its containers have names that Compose does not give'
+    const one = all.map(({ owner }) => owner.version).find(isComposeOne);
+    const doubt = one !== undefined ? `its containers were made by Compose ${one}, which cannot say beforehand what \`up\` would do, and whose containers a later Compose makes anew under other names`
+      : !isProjectName(project) || all.some(({ owner }) => !isServiceName(owner.service)) ? 'its containers have names that Compose does not give'
       : named.length > 1 ? 'its containers name different files: they were made with different options'
       : files.length === 0 ? 'its containers do not name its files'
       : [workingDir, ...files, ...environmentFiles].some((path) => !path.startsWith('/') || normalize(path) !== path) ? 'its containers name files by paths that are not absolute'

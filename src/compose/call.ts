@@ -9,6 +9,9 @@ export interface UpService {
   readonly containers: number;
 }
 
+/** True of the Python program (1.x), which cannot rehearse an `up`, and whose containers another Compose makes anew under other names. */
+export const isComposeOne = (version: string | undefined): boolean => version?.startsWith('1.') === true;
+
 type Project = Pick<ComposeFacts, 'project' | 'workingDir' | 'files' | 'environmentFiles'>;
 
 /** What Compose accepts, and what no option can be. */

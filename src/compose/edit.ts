@@ -464,6 +464,15 @@ function linesToWrite(project: ComposeProject, name: string, edit: SpecEdit): st
   }
 }
 
+/** The lines that say in a compose file what edits of a service ask for, as if it had nothing of them yet. */
+export function linesFor({ project, service }: { readonly project: string; readonly service: string }, edits: readonly SpecEdit[]): string {
+  const blank: ComposeProject = { documents: [], related: new Map(), directory: '/', name: project };
+  const lines = edits.flatMap((edit) => linesToWrite(blank, service, edit).trimEnd().split('\n'));
+  // What all edits have in common is said once.
+  const heads = lines.slice(0, 2);
+  return [...heads, ...lines.slice(2).filter((line) => !heads.includes(line))].join('\n');
+}
+
 function nestedLines([key = '', ...rest]: readonly string[], value: Json): readonly string[] {
   return blockPair(key, rest.reduceRight<Json>((inner, step) => ({ [step]: inner }), value), '', LAYOUT);
 }

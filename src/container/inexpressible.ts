@@ -11,6 +11,15 @@ export function inexpressible(spec: ContainerSpec, target: 'api' | 'run', apiVer
   return target === 'api' ? tooNew(spec, apiVersion) : [...tooNew(spec, apiVersion), ...beyondFlags(spec, apiVersion)];
 }
 
+/**
+ * Networks of a container on which inspect does not show whether an address was chosen for it (EndpointSettings.MacAddress, from API 1.44 on): those
+ * beside its first, while it does not run; from Docker 28 on, whose own addresses look like any other, always.
+ */
+export function unseenMacs(spec: ContainerSpec, isRunning: boolean, apiVersion: string): readonly string[] {
+  const minor = apiMinor(apiVersion);
+  return minor < 44 || (isRunning && minor < 48) ? [] : Object.keys(spec.network.attachments).filter((name) => name !== primaryOf(spec));
+}
+
 /** Fields that an older engine ignores without a word, by the first API that has them. */
 function tooNew(spec: ContainerSpec, apiVersion: string): string[] {
   const minor = apiMinor(apiVersion);

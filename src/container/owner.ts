@@ -22,6 +22,7 @@ export function ownerOf(labels: Readonly<Record<string, string>>): Owner {
   if (project === '') return { kind: 'none' };
   const workingDir = get('com.docker.compose.project.working_dir');
   if (PORTAINER_STACKS.test(workingDir)) return { kind: 'portainer', name: project };
+  const version = get('com.docker.compose.version');
   return {
     kind: 'compose',
     project,
@@ -31,5 +32,6 @@ export function ownerOf(labels: Readonly<Record<string, string>>): Owner {
     workingDir,
     configHash: get('com.docker.compose.config-hash'),
     oneOff: get('com.docker.compose.oneoff').toLowerCase() === 'true',
+    ...(version === '' ? {} : { version }),
   };
 }

@@ -48,6 +48,8 @@ export type Owner =
     readonly environmentFiles?: readonly string[];
     /** Made by `compose run`: no `up` makes it again. */
     readonly oneOff?: boolean;
+    /** Of the Compose that made it: "1.29.2"; missing in snapshots of an older harden, and where no label says it. */
+    readonly version?: string;
   }
   /** `id` is the service's; missing in snapshots of an older harden, and where no label says it. */
   | { readonly kind: 'swarm'; readonly service: string; readonly task: string; readonly id?: string }
