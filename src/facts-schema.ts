@@ -169,6 +169,7 @@ const owner: z.ZodType<Owner> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('none') }),
   z.object({
     kind: z.literal('compose'), project: text, service: text, files: texts, workingDir: text, configHash: text, environmentFiles: texts.exactOptional(), oneOff: flag.exactOptional(),
+    version: text.exactOptional(),
   } satisfies { readonly [K in keyof OwnerOf<'compose'>]-?: z.ZodType }),
   z.object({ kind: z.literal('swarm'), service: text, task: text, id: text.exactOptional() } satisfies { readonly [K in keyof OwnerOf<'swarm'>]-?: z.ZodType }),
   z.object({ kind: z.literal('kubernetes'), namespace: text, pod: text }),

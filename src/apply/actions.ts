@@ -63,7 +63,7 @@ export async function lostBy({ action }: PerformedAction, session: Session): Pro
 
 /** What taking an action back saves of what was made since, as a sentence; null: nothing. */
 export const savedBy = async ({ action, before }: PerformedAction, session: Session): Promise<string | null> =>
-  await executorOf(action).saves?.(action, before, session) ?? null;
+  await executorOf(action).saves?.(action, before, session).catch((error: unknown) => `whether what was made since holds files is not known (${messageOf(error)})`) ?? null;
 
 /** An action as the journal has it; null for one that this version does not know. */
 export const actionIn = (value: JsonObject | null): Action | null =>

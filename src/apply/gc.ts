@@ -7,6 +7,7 @@ import { createRun, listRuns, readRun, removeRun } from '../journal.ts';
 import { acquireLock } from '../lock.ts';
 import type { ContainerFacts, Facts, GcDocument, JsonObject, Retention } from '../model.ts';
 import { valueOf } from '../model.ts';
+import { LAYER_FILE } from './actions/layer.ts';
 import { refuseUnconfirmed } from './confirm.ts';
 import { refuseUnfinished } from './recover.ts';
 import { judgeRuns } from './retention.ts';
@@ -60,8 +61,6 @@ interface Told {
 }
 
 const DAY_MS = 86_400_000;
-/** Of a saved layer, below the state directory. */
-const LAYER = /^runs\/[0-9A-Za-z-]+\/backups\/[A-Za-z0-9][A-Za-z0-9_.-]*-layer\.tar$/;
 
 /** What the journals tell of containers that were replaced and of layers that were saved. Journals that cannot be read tell nothing. */
 async function told({ stateDir, reader }: Session): Promise<Told> {
@@ -76,10 +75,11 @@ async function told({ stateDir, reader }: Session): Promise<Told> {
       if (action['kind'] === 'swapContainers' && !replaced.has(id)) {
         replaced.set(id, { runId, name, at, ran: acts.some((other) => other.action['kind'] === 'startReplacement' && other.action['container'] === id) });
       }
-      if (action['kind'] === 'saveLayer' && LAYER.test(text(before['file']))) {
+      // What a new container wrote is saved when a rollback removes it: that may be long after the run, and nothing has its id any more.
+      if ((action['kind'] === 'saveLayer' || action['kind'] === 'createReplacement') && LAYER_FILE.test(text(before['file']))) {
         const path = join(stateDir, text(before['file']));
         const [stat] = await reader.observe([{ kind: 'stat', path }]);
-        if (stat.status === 'present') layers.push({ runId, id, container: name, path, at });
+        if (stat.status === 'present') layers.push({ runId, id: action['kind'] === 'saveLayer' ? id : '', container: name, path, at: latest(at, new Date(stat.value.mtimeMs).toISOString()) });
       }
     }
   }

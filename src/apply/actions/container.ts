@@ -11,6 +11,7 @@ import { SHOWN_IN } from '../../container/shown-in.ts';
 import { applySpecEdits, fieldAt } from '../../container/spec-edit.ts';
 import { toCreateOptions } from '../../container/to-create.ts';
 import type { HealthBaseline } from '../../health.ts';
+import { messageOf } from '../../errors.ts';
 import { HostError } from '../../host/port.ts';
 import type { Action, ContainerSpec, Json, JsonObject, SpecEdit } from '../../model.ts';
 import type { Executor } from '../actions.ts';
@@ -138,7 +139,7 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     for (const taken of [replacementName(container), keptName(container)]) {
       if (await engine.inspectContainer(taken) !== null) throw new HostError(`There is a container ${taken} already, which an earlier run left. Look at it, then remove it: docker rm ${taken}.`);
     }
-    return layerFile(`${name}-new`, run);
+    return layerFile(name, run, 'new');
   },
   async perform(action, _before, session, { facts }) {
     const { engine } = session;
@@ -164,7 +165,11 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
     if (made === null) return;
     const id = text(made['Id']);
     await engine.stopContainer(id);
-    await saveBeforeRemoval({ container: id, name: action.name }, before, session, specOf(made, await engine.apiVersion()));
+    try {
+      await saveBeforeRemoval({ container: id, name: action.name }, before, session, specOf(made, await engine.apiVersion()));
+    } catch (error) {
+      throw new HostError(`${messageOf(error)} So the new container stays, stopped: once nobody needs what it wrote, docker rm ${replacementName(action.container)}.`);
+    }
     await engine.removeContainer(id);
   },
   touched: () => Promise.resolve(null),

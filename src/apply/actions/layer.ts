@@ -20,10 +20,11 @@ const ADDED_OR_MODIFIED = [0, 1];
 /** Of a running kernel and of the engine: nothing that a container wrote. */
 const NOT_FILES = /^\/(?:dev|proc|sys)(?:\/|$)/u;
 
-const FILE = /^runs\/[0-9A-Za-z-]+\/backups\/[A-Za-z0-9][A-Za-z0-9_.-]*-layer\.tar$/;
+/** Of a saved layer, below the state directory. A `+` is in no name of a container: what a new one wrote is never taken for that of another. */
+export const LAYER_FILE = /^runs\/[0-9A-Za-z-]+\/backups\/[A-Za-z0-9][A-Za-z0-9_.-]*(?:\+new)?-layer\.tar$/;
 
 function pathOf({ file }: JsonObject, stateDir: string): string {
-  if (!FILE.test(text(file))) throw new HostError('The journal names no file of ours for the saved layer.');
+  if (!LAYER_FILE.test(text(file))) throw new HostError('The journal names no file of ours for the saved layer.');
   return join(stateDir, text(file));
 }
 
@@ -34,8 +35,9 @@ async function pathsToSave(container: string, { engine }: Session): Promise<Set<
     .map((change) => text(change['Path'])).filter((path) => !NOT_FILES.test(path) && !isMounted(path)));
 }
 
-/** Where a run keeps what the container of a name, or the one that took its place (`-new`), wrote. */
-export const layerFile = (name: string, { runId }: Pick<Run, 'runId'>): JsonObject => ({ file: `runs/${runId}/backups/${name}-layer.tar` });
+/** Where a run keeps what a container wrote; `new`: what the one wrote that took its place. */
+export const layerFile = (name: string, { runId }: Pick<Run, 'runId'>, which: '' | 'new' = ''): JsonObject =>
+  ({ file: `runs/${runId}/backups/${name}${which === 'new' ? '+new' : ''}-layer.tar` });
 
 /** Writes what a container wrote outside of its mounts to the file that `before` names. */
 async function save({ container, name }: About, before: JsonObject, session: Session): Promise<void> {
