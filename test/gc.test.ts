@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -49,6 +49,7 @@ async function replacedAt(at: string, fields: { started?: boolean; closed?: bool
   const path = join(stateDir, 'runs', run.runId, 'backups', 'web-layer.tar');
   writeFileSync(path, 'tar');
   const acts: [object, object][] = [
+    [{ kind: 'createReplacement', ...about, edits: [], follows: [] }, { file: `runs/${run.runId}/backups/web+new-layer.tar` }],
     [{ kind: 'saveLayer', ...about }, { file: `runs/${run.runId}/backups/web-layer.tar` }], [{ kind: 'swapContainers', ...about }, { replacement: NEW }],
     ...(fields.started === false ? [] : [[{ kind: 'startReplacement', ...about, watchSeconds: 1 }, {}] as [object, object]]),
   ];
@@ -97,6 +98,16 @@ describe('what is kept for an undo', () => {
     expect(await find([kept(90), web()])).toEqual([`${name}: It is kept for less than 7 days.`, 'layer: Its container is still there.']);
     expect(await find([kept(90), web()], { ...WEEK, olderThanDays: 0 })).toEqual([`${name}: goes`, 'layer: Its container is still there.']);
     expect(await find([web()])).toEqual(['layer: It is kept for less than 7 days.']);
+  });
+
+  it('what its replacement wrote, which a rollback saved, is as old as that', async () => {
+    const later = (await journalled(90)).replace('web-layer', 'web+new-layer');
+    expect(await find([web()])).toEqual(['layer: goes']);
+    writeFileSync(later, 'tar');
+    for (const [days, why] of [[2, 'It is kept for less than 7 days.'], [8, 'goes']] as const) {
+      utimesSync(later, new Date(daysAgo(days)), new Date(daysAgo(days)));
+      expect(await find([web()])).toEqual([`layer: ${why}`, 'layer: goes']);
+    }
   });
 
   it.each([

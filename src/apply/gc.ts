@@ -79,7 +79,8 @@ async function told({ stateDir, reader }: Session): Promise<Told> {
       if ((action['kind'] === 'saveLayer' || action['kind'] === 'createReplacement') && LAYER_FILE.test(text(before['file']))) {
         const path = join(stateDir, text(before['file']));
         const [stat] = await reader.observe([{ kind: 'stat', path }]);
-        if (stat.status === 'present') layers.push({ runId, id: action['kind'] === 'saveLayer' ? id : '', container: name, path, at: latest(at, new Date(stat.value.mtimeMs).toISOString()) });
+        if (stat.status !== 'present') continue;
+        layers.push(action['kind'] === 'saveLayer' ? { runId, id, container: name, path, at } : { runId, id: '', container: name, path, at: latest(at, new Date(stat.value.mtimeMs).toISOString()) });
       }
     }
   }
