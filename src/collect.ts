@@ -4,7 +4,7 @@ import { readCompose } from './collect/compose.ts';
 import { parseDiskUsage } from './collect/disk-usage.ts';
 import { configFlag, containerdFlag, describeDaemon, otherSockets, parseProperties, readConfig, readUnit, readUnits, socketUnit, tlsPaths } from './collect/daemon.ts';
 import {
-  parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
+  parseContentTrust, parseEngineHost, parseImages, parseInfo, parseNetworks, parsePlugins, parseSwarm, parseSwarmState, parseVersion, parseVolumes,
 } from './collect/engine-api.ts';
 import { withEvidence } from './collect/evidence.ts';
 import { readAccessLists, readAccounts, readHost } from './collect/host.ts';
@@ -54,6 +54,7 @@ interface EngineAnswers {
   readonly images: Observed<readonly RawImage[]>;
   readonly networks: Observed<Json>;
   readonly volumes: Observed<JsonObject>;
+  readonly plugins: Observed<Json>;
   readonly swarm: Observed<RawSwarm>;
 }
 
@@ -112,6 +113,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
     images: mapObserved(answers.images, parseImages),
     networks: mapObserved(answers.networks, parseNetworks),
     volumes: mapObserved(answers.volumes, parseVolumes),
+    plugins: mapObserved(answers.plugins, parsePlugins),
     swarm: mapObserved(answers.swarm, parseSwarm),
   } as const;
   const machine = mapObserved(answers.info, parseEngineHost);
@@ -248,8 +250,8 @@ function declareAudit(round: Round): {
 
 async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAnswers> {
   const asked = engine.info();
-  const [version, info, containers, images, networks, volumes, swarm, events] = await Promise.allSettled([
-    engine.version(), asked, engine.containers(), engine.images(), engine.networks(), engine.volumes(),
+  const [version, info, containers, images, networks, volumes, plugins, swarm, events] = await Promise.allSettled([
+    engine.version(), asked, engine.containers(), engine.images(), engine.networks(), engine.volumes(), engine.plugins(),
     asked.then(async (answer) => {
       const { swarm: { state, manager } } = parseInfo(answer);
       return manager && state === 'active' ? present(await engine.swarm()) : absent;
@@ -259,7 +261,7 @@ async function readEngine(engine: Engine, reader: HostReader): Promise<EngineAns
   if (version.status === 'rejected' && info.status === 'rejected') throw await explain(version.reason, engine.endpoint, reader);
   return {
     version: settled(version), info: settled(info), containers: settled(containers), images: settled(images), networks: settled(networks),
-    volumes: settled(volumes), swarm: flattened(settled(swarm), (answer) => answer),
+    volumes: settled(volumes), plugins: settled(plugins), swarm: flattened(settled(swarm), (answer) => answer),
     events: settled(events),
   };
 }
@@ -349,7 +351,7 @@ type HostOfEngine = Observed<ReturnType<typeof parseEngineHost>>;
 
 /** Facts of an engine that is not, or not provably, this host's. */
 function withoutHost(
-  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'execHistory' | 'images' | 'networks' | 'volumes' | 'swarm'>,
+  facts: Pick<Facts, 'schemaVersion' | 'tool' | 'collectedAt' | 'engine' | 'containers' | 'execHistory' | 'images' | 'networks' | 'volumes' | 'plugins' | 'swarm'>,
   machine: HostOfEngine, paths: readonly string[], reason: string, euid: number,
 ): Facts {
   const unknown = unreadable(reason);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type {
   AccountFacts, AppliedSettings, AuditFacts, AuditRule, ComposeFacts, ConfigFile, ContainerEvidence, ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources,
   ContainerRuntime, ContainerSecurity, ContainerSpec, DaemonFacts, DiskUsage, EngineFacts, EngineInfo, EngineVersion, ExecHistory, Facts, FileStat, Healthcheck, HostFacts, ImageConfig,
-  ImageFacts, ImageFilesystem, InForce, Json, JsonObject, MountPoint, MountSpec, NetworkAttachment, NetworkFacts, Observed, Owner, ServiceDefinition, SocketUnitFacts, SwarmFacts,
+  ImageFacts, ImageFilesystem, InForce, Json, JsonObject, MountPoint, MountSpec, NetworkAttachment, NetworkFacts, Observed, Owner, PluginFacts, ServiceDefinition, SocketUnitFacts, SwarmFacts,
   SwarmNodeFacts, UnitFacts, VulnerabilityScan,
 } from './model.ts';
 import { FLAW_SEVERITIES } from './model.ts';
@@ -247,6 +247,7 @@ export const factsDocument = shape<Facts>({
   networks: observed(list(shape<NetworkFacts>({ id: text, name: text, driver: text, scope: text, internal: flag, ipv6: flag, options: textRecord }))),
   execHistory: observed(shape<ExecHistory>({ since: textOrNull, started: list(z.object({ container: text, at: text })) })).exactOptional(),
   volumes: observed(list(text)).exactOptional(),
+  plugins: observed(list(shape<PluginFacts>({ name: text, enabled: flag, types: texts }))).exactOptional(),
   swarm: observed(swarm).exactOptional(),
   swarmNode: observed(shape<SwarmNodeFacts>({ listenAddress: text, advertiseAddress: text, dataPathAddress: text })).exactOptional(),
   compose: observed(list(compose)).exactOptional(),

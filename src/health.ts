@@ -21,6 +21,10 @@ export interface HealthBaseline {
   readonly networks: readonly { readonly id: string; readonly name: string; readonly driver: string; readonly bridge: string | null }[];
   /** Published TCP ports that answered; `host` is the address that was connected to. */
   readonly ports: readonly { readonly container: string; readonly host: string; readonly port: number }[];
+  /** Names of managed plugins that were enabled. */
+  readonly plugins: readonly string[];
+  /** Names of the authorization plugins that were asked about each call. */
+  readonly authorizationPlugins: readonly string[];
 }
 
 /** What is asked of the host: whether interfaces are there and ports answer. */
@@ -66,6 +70,8 @@ export async function takeBaseline(facts: Facts, host: HealthHost): Promise<Heal
     })),
     networks: bridges.map(({ network: { id, name, driver }, bridge }) => ({ id, name, driver, bridge: bridge !== null && interfaces.has(bridge) ? bridge : null })),
     ports: await answering([...published.values()], host),
+    plugins: enabledPlugins(facts) ?? [],
+    authorizationPlugins: valueOf(facts.engine.info)?.authorizationPlugins ?? [],
   };
 }
 
@@ -84,6 +90,7 @@ export async function checkHealth(baseline: HealthBaseline, collect: () => Promi
     const problems = [
       ...containerProblems(baseline, facts, expectations.samePids),
       ...networkProblems(baseline, facts, interfaces),
+      ...pluginProblems(baseline, facts),
       ...silent.map(({ container, host: address, port }) => `port ${port} of container ${container} does not answer at ${address} any more`),
     ];
     if (problems.length === 0 || performance.now() >= deadline) return problems;
@@ -115,6 +122,18 @@ function networkProblems(baseline: HealthBaseline, facts: Facts, interfaces: Rea
     if (!ids.has(id) && !(name === 'bridge' && hasDefault)) return [`network ${name} is gone`];
     return bridge !== null && !interfaces.has(bridge) ? [`the interface ${bridge} of network ${name} is gone`] : [];
   });
+}
+
+/** undefined: nobody knows. */
+const enabledPlugins = ({ plugins }: Facts): readonly string[] | undefined =>
+  plugins === undefined ? undefined : valueOf(plugins)?.filter(({ enabled }) => enabled).map(({ name }) => name);
+
+function pluginProblems(baseline: HealthBaseline, facts: Facts): string[] {
+  const enabled = enabledPlugins(facts);
+  const asked = valueOf(facts.engine.info)?.authorizationPlugins ?? [];
+  const gone = enabled === undefined && baseline.plugins.length > 0 ? ['the engine does not list its plugins']
+    : baseline.plugins.filter((name) => enabled?.includes(name) !== true).map((name) => `plugin ${name} is not enabled any more`);
+  return [...gone, ...baseline.authorizationPlugins.filter((name) => !asked.includes(name)).map((name) => `the authorization plugin ${name} is not asked any more`)];
 }
 
 /** A paused container is up: unpausing it is its owner's business. One that restarts over and over never was. */

@@ -271,6 +271,8 @@ export const planDocument = z.object({
   restart: z.object({
     containersSurvive: z.boolean(),
     stops: z.array(z.object({ name: z.string(), restartPolicy: z.string(), startedByHarden: z.boolean() })),
+    ports: z.array(z.object({ container: z.string(), port: z.int() })).exactOptional(),
+    plugins: z.array(z.string()).exactOptional(),
   }).nullable(),
   summary: z.object({ warns: z.int(), fixable: z.int(), changes: z.int(), deferred: z.int() }),
 }) satisfies z.ZodType<PlanDocument>;

@@ -156,7 +156,7 @@ describe.each([
     expect(requests.filter((request, index) => requests.indexOf(request) !== index)).toEqual([]);
     // The time is asked for apart, right before the events.
     expect(asked.filter((path, index) => asked.indexOf(path) !== index)).toEqual(['/info']);
-    expect(asked).toHaveLength(8 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
+    expect(asked).toHaveLength(9 + recorded.engine.containers.length + 2 * recorded.engine.images.length);
     expect(reader.rounds.flat().filter(({ kind }) => kind === 'tool').length).toBeLessThanOrEqual(8);
   });
 

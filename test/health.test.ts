@@ -130,3 +130,24 @@ describe('checkHealth', () => {
     expect(looks).toBe(3);
   });
 });
+
+describe('plugins', () => {
+  const plugin = (name: string, enabled: boolean): { name: string; enabled: boolean; types: string[] } => ({ name, enabled, types: ['volumedriver'] });
+  const withPlugins = (plugins: Facts['plugins'], authorizationPlugins: readonly string[]): Facts => {
+    const facts = factsOf([]);
+    const info = valueOf(facts.engine.info);
+    if (info === undefined) throw new Error('the recorded host has no /info');
+    return { ...facts, engine: { ...facts.engine, info: present({ ...info, authorizationPlugins }) }, ...(plugins !== undefined && { plugins }) };
+  };
+
+  it('that were enabled have to be so afterwards, and those that authorize calls have to be asked', async () => {
+    const baseline = await takeBaseline(withPlugins(present([plugin('store:latest', true), plugin('off:latest', false)]), ['guard']), host);
+    expect([baseline.plugins, baseline.authorizationPlugins]).toEqual([['store:latest'], ['guard']]);
+    expect(await check(baseline, withPlugins(present([plugin('store:latest', true)]), ['guard']))).toEqual([]);
+    expect(await check(baseline, withPlugins(present([plugin('store:latest', false)]), []))).toEqual([
+      'plugin store:latest is not enabled any more', 'the authorization plugin guard is not asked any more',
+    ]);
+    expect(await check(baseline, withPlugins(unreadable('no'), ['guard']))).toEqual(['the engine does not list its plugins']);
+    expect(await check(await takeBaseline(withPlugins(unreadable('no'), []), host), withPlugins(undefined, []))).toEqual([]);
+  });
+});

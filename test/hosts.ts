@@ -50,7 +50,7 @@ function tidyObserved(value: Loose): Loose {
 
 /** Records by path, and fields that a host may lack. */
 const FREE_KEYS = new Set(['files', 'environmentFiles', 'managed']);
-const OPTIONAL = new Set(['audit.bootEnabled', 'compose', 'contentTrust', 'daemon.otherSockets', 'daemon.startedWith', 'diskUsage', 'execHistory', 'managed', 'swarm', 'swarmNode', 'volumes', 'vulnerabilities']);
+const OPTIONAL = new Set(['audit.bootEnabled', 'compose', 'contentTrust', 'daemon.otherSockets', 'daemon.startedWith', 'diskUsage', 'execHistory', 'managed', 'plugins', 'swarm', 'swarmNode', 'volumes', 'vulnerabilities']);
 
 /** A patch with a misspelt field would silently test nothing. */
 function refuseUnknownFields(patched: Loose, original: Loose, at: string, depth: number): void {

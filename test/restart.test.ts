@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checks } from '../checks/index.ts';
 import { remediations } from '../remediations/index.ts';
-import type { Facts, SwarmFacts } from '../src/model.ts';
+import type { ContainerFacts, ContainerRuntime, Facts, SwarmFacts } from '../src/model.ts';
 import { absent, present, unreadable, valueOf } from '../src/model.ts';
 import { makePlan } from '../src/plan.ts';
 import { lockedByRestart } from '../src/plan/restart.ts';
@@ -44,4 +44,15 @@ describe('a manager that would start locked', () => {
     expect(changes).toEqual([]);
     expect(deferred).toMatchObject([{ check: 'daemon.userland-proxy', reason: 'guard', needs: expect.stringContaining('docker swarm update --autolock=false') as string }]);
   });
+});
+
+test('a restart is planned with the ports and plugins that have to be back', () => {
+  const ports = [{ ip: '0.0.0.0', hostPort: 8080, containerPort: 80, protocol: 'tcp' }, { ip: '::', hostPort: 8080, containerPort: 80, protocol: 'tcp' }, { ip: '0.0.0.0', hostPort: 53, containerPort: 53, protocol: 'udp' }];
+  const containers = (valueOf(host.containers) ?? []).slice(0, 1).map((container): ContainerFacts => ({ ...container, runtime: present({ ...(valueOf(container.runtime) as ContainerRuntime), state: 'running', ports }) }));
+  const plugins = present([{ name: 'store:latest', enabled: true, types: ['volumedriver'] }, { name: 'off:latest', enabled: false, types: [] }]);
+  const { restart } = makePlan({
+    facts: { ...host, containers: present(containers), plugins }, policy: { ...defaultPolicy, maxImpact: 'restart', maxRisk: 'irreversible' }, checks: checks.filter(({ id }) => id === 'daemon.userland-proxy'), remediations,
+    tool: host.tool, now: new Date(host.collectedAt), restart: { kind: 'systemd', unit: 'docker.service' },
+  }).plan;
+  expect(restart).toMatchObject({ ports: [{ container: containers[0]?.name, port: 8080 }], plugins: ['store:latest'] });
 });

@@ -293,7 +293,7 @@ export async function planRollback(session: Session, runId: string): Promise<Rol
   return { runId, createdAt: run.header.createdAt, restores, takesBack, saved, lost: actions.flatMap(({ lost }) => lost ?? []), daemon: effects.daemon, effects, facts };
 }
 
-const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [] };
+const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [], plugins: [], authorizationPlugins: [] };
 
 /**
  * Undoes one run and notes that as a run of its own. What goes wrong once it has begun is a leftover, not an exception.

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { serviceDefinition } from '../container/service.ts';
 import type {
-  EngineInfo, EngineVersion, Healthcheck, ImageConfig, ImageFacts, ImageHistoryEntry, Json, NetworkFacts, Observed, SwarmFacts, SwarmNode, SwarmNodeFacts, SwarmService,
+  EngineInfo, EngineVersion, Healthcheck, ImageConfig, ImageFacts, ImageHistoryEntry, Json, NetworkFacts, Observed, PluginFacts, SwarmFacts, SwarmNode, SwarmNodeFacts, SwarmService,
 } from '../model.ts';
 import { mapObserved, present, unreadable } from '../model.ts';
 import type { RawImage, RawSwarm } from '../host/engine.ts';
@@ -133,6 +133,13 @@ const parseHistoryEntry = (raw: Json): ImageHistoryEntry => ({
   sizeBytes: number(at(raw, 'Size')),
   comment: text(at(raw, 'Comment')),
 });
+
+/** GET /plugins. */
+export const parsePlugins = (raw: Json): PluginFacts[] => list(raw).map((plugin) => ({
+  name: text(at(plugin, 'Name')), enabled: flag(at(plugin, 'Enabled')),
+  // "docker.volumedriver/1.0", which older engines write as an object.
+  types: list(at(plugin, 'Config', 'Interface', 'Types')).map((type) => (typeof type === 'string' ? type.replace(/^docker\./, '').replace(/\/.*$/, '') : text(at(type, 'Capability')))),
+}));
 
 /** GET /volumes: names. */
 export const parseVolumes = (raw: Json): string[] => list(at(raw, 'Volumes')).map((volume) => text(at(volume, 'Name')));

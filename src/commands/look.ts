@@ -2,7 +2,9 @@ import { resolve } from 'node:path';
 import { checks } from '../../checks/index.ts';
 import { reclaimable } from '../../checks/operations/reclaimable.ts';
 import { remediations } from '../../remediations/index.ts';
+import { describeUnconfirmed, unconfirmedRuns } from '../apply/confirm.ts';
 import { evaluate } from '../evaluate.ts';
+import { createLocalReader } from '../host/local-reader.ts';
 import { UsageError } from '../errors.ts';
 import type { Check, Facts, Finding, Policy, Report } from '../model.ts';
 import { loadPolicy, waiverProblems } from '../policy.ts';
@@ -34,12 +36,19 @@ export async function look(where: WhereOptions, flags: PolicyFlags, context: Con
   const start = context.now().getTime();
   const facts = await readFacts({ ...where, targets: policy.targets, diskUsage: needsDiskUsage(policy, selected) }, context);
   requireTargets(policy.targets, facts);
+  if (where.facts === undefined && context.euid === 0) await tellOfUnconfirmed(where, context);
   return { policy, selected, facts, durationMs: context.now().getTime() - start };
 }
 
 /** Measuring how much space is used takes time, so it is done only for the check that asks, with the limit that it needs. */
 export const needsDiskUsage = ({ parameters }: Policy, selected: readonly Check[]): boolean =>
   parameters.operations?.maxReclaimable !== undefined && selected.some(({ id }) => id === reclaimable.id);
+
+/** What is judged may be taken back any moment. A state that cannot be read is no reason not to judge the host. */
+async function tellOfUnconfirmed(where: WhereOptions, context: Context): Promise<void> {
+  const runs = await unconfirmedRuns({ stateDir: stateDirOf(where, context), reader: createLocalReader() }).catch(() => []);
+  for (const run of runs) context.err(`harden: ${escapeLine(describeUnconfirmed(run))}\n`);
+}
 
 /**
  * The facts of a host, or of a snapshot, with what scanners wrote about its images.

@@ -116,6 +116,8 @@ export interface Engine {
   diskUsage(): Promise<JsonObject>;
   networks(): Promise<Json>;
   volumes(): Promise<JsonObject>;
+  /** GET /plugins. */
+  plugins(): Promise<Json>;
   /** Only a manager can answer. */
   swarm(): Promise<RawSwarm>;
   /** What changes it. */
@@ -262,6 +264,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     },
     networks: async () => expectList(await ask((docker) => docker.listNetworks())),
     volumes: async () => expectObject(await ask((docker) => docker.listVolumes())),
+    plugins: async () => expectList(await ask((docker) => docker.listPlugins())),
     swarm: async () => {
       const [swarm, nodes, services] = await Promise.all([
         ask((docker) => docker.swarmInspect()).then(expectObject), listing((docker) => docker.listNodes()), listing((docker) => docker.listServices()),

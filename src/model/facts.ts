@@ -31,6 +31,8 @@ export interface Facts {
   readonly execHistory?: Observed<ExecHistory>;
   /** Names of volumes (GET /volumes); missing in a snapshot that did not ask. */
   readonly volumes?: Observed<readonly string[]>;
+  /** Plugins that the engine manages (GET /plugins); missing in a snapshot that did not ask. */
+  readonly plugins?: Observed<readonly PluginFacts[]>;
   /** What takes space on the engine's disk (GET /system/df); missing where nobody asked, since measuring may take the engine minutes. */
   readonly diskUsage?: Observed<DiskUsage>;
   /** What only a manager of an active swarm knows; absent: this node is none. Missing in a snapshot that did not ask. */
@@ -45,6 +47,15 @@ export interface Facts {
   readonly vulnerabilities?: readonly VulnerabilityScan[];
   /** What --image named, a reference or a path: nothing but that image was looked at. */
   readonly onlyImage?: string;
+}
+
+/** A plugin that the engine manages. */
+export interface PluginFacts {
+  /** As `docker plugin ls` shows it. */
+  readonly name: string;
+  readonly enabled: boolean;
+  /** What it does for the engine: "volumedriver", "networkdriver", "logdriver", "authz", … */
+  readonly types: readonly string[];
 }
 
 /** Bytes; null: the engine does not say. Volumes are not measured: what is in one is data, whether or not a container uses it now. */

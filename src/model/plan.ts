@@ -276,6 +276,10 @@ export interface RestartForecast {
   readonly containersSurvive: boolean;
   /** Names of containers that stop; those whose restart policy does not start them again are started by harden. */
   readonly stops: readonly { readonly name: string; readonly restartPolicy: string; readonly startedByHarden: boolean }[];
+  /** TCP ports that running containers publish; those that answer before have to afterwards. Missing in a plan of an older harden, as are plugins. */
+  readonly ports?: readonly { readonly container: string; readonly port: number }[];
+  /** Enabled plugins, and those that authorize calls: they have to be back afterwards. */
+  readonly plugins?: readonly string[];
 }
 
 /** A change as it is saved and shown: without the states and what makes it happen, which are always computed anew. */

@@ -37,11 +37,16 @@ export function restartForecast(all: readonly Change[], before: Facts, after: Fa
   const info = valueOf(before.engine.info);
   const next = valueOf(daemonSetting(after, 'live-restore'))?.next.value === true;
   const containersSurvive = next && (info?.liveRestore === true || turnsOn) && info?.swarm.state === 'inactive';
-  if (containersSurvive) return { containersSurvive, stops: [] };
   const running = (valueOf(before.containers) ?? []).filter(({ runtime }) => ['running', 'paused'].includes(valueOf(runtime)?.state ?? ''));
+  const published = running.flatMap(({ name, runtime }) => (valueOf(runtime)?.ports ?? [])
+    .filter(({ protocol, hostPort }) => protocol === 'tcp' && hostPort > 0).map(({ hostPort }) => ({ container: name, port: hostPort })));
+  const managed = (before.plugins === undefined ? undefined : valueOf(before.plugins)) ?? [];
   return {
     containersSurvive,
-    stops: running.map(({ name, spec, owner }) => {
+    // The same port is published at several addresses.
+    ports: published.filter(({ container, port }, index) => published.findIndex((other) => other.container === container && other.port === port) === index),
+    plugins: [...new Set([...managed.filter(({ enabled }) => enabled).map(({ name }) => name), ...info?.authorizationPlugins ?? []])],
+    stops: containersSurvive ? [] : running.map(({ name, spec, owner }) => {
       const restartPolicy = valueOf(spec)?.restart.name ?? 'no';
       return { name, restartPolicy, startedByHarden: !RESTARTS_BY_ITSELF.has(restartPolicy) && !isTask(owner, before) };
     }),

@@ -1,6 +1,7 @@
 import type { Change, DeferReason, Plan, Report, Target } from '../model.ts';
 import { isFileChange } from '../model.ts';
 import { ceilingOffers } from '../ceilings.ts';
+import { listNames } from '../daemon/containers.ts';
 import { engineLine, selectionLines, targetName } from './common.ts';
 import { renderDiff } from './diff.ts';
 import { escapeLine } from './escape.ts';
@@ -70,14 +71,21 @@ export function namer(report: Pick<Report, 'results'>): (check: string) => strin
 function restartLines({ restart, inputs }: Plan, layout: Layout, style: Style): string[] {
   if (restart === null) return [];
   const heading = ['', style.bold('The daemon restarts')];
-  if (restart.containersSurvive) return [...heading, ...paragraph('Running containers keep running: live-restore is on when the daemon goes down.', layout, 2)];
-  if (restart.stops.length === 0) return [...heading, ...paragraph('No container is running.', layout, 2)];
+  const back = [
+    'the API', 'what runs now', 'every network',
+    ...(restart.ports === undefined || restart.ports.length === 0 ? [] : [`the published ports that answer now (${restart.ports.map(({ container, port }) => `${port} of ${container}`).join(', ')})`]),
+    ...(restart.plugins === undefined || restart.plugins.length === 0 ? [] : [`${restart.plugins.length === 1 ? 'the plugin' : 'the plugins'} ${listNames(restart.plugins)}`]),
+  ];
+  const afterwards = paragraph(`What has to be back afterwards, or all is undone: ${back.join(', ')}.`, layout, 2);
+  if (restart.containersSurvive) return [...heading, ...paragraph('Running containers keep running: live-restore is on when the daemon goes down.', layout, 2), ...afterwards];
+  if (restart.stops.length === 0) return [...heading, ...paragraph('No container is running.', layout, 2), ...afterwards];
   return [
     ...heading,
     ...paragraph(`${plural(restart.stops.length, 'running container')} will stop${inputs.maxImpact === 'restart' ? '' : ' for a moment'}:`, layout, 2),
     ...restart.stops.flatMap(({ name, restartPolicy, startedByHarden }) => paragraph(
       `${name} (restart policy ${restartPolicy}) ${startedByHarden ? 'would stay down, so harden starts it again' : 'comes back by itself'}`, layout, 4, '- ',
     )),
+    ...afterwards,
   ];
 }
 

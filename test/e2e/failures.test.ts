@@ -10,6 +10,29 @@ if grep -q userland-proxy /etc/docker/daemon.json 2>/dev/null; then ${broken}; f
 exec /usr/sbin/dockerd "$@"
 `;
 
+/** A plugin made of nothing but the host's own Python: a socket that says that it drives volumes. */
+const VOLUME_PLUGIN = `mkdir -p /srv/plugin/rootfs/usr /srv/plugin/rootfs/lib /srv/plugin/rootfs/lib64 /srv/plugin/rootfs/run/docker/plugins
+cat >/srv/plugin/serve.py <<'PYTHON'
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind('/run/docker/plugins/store.sock')
+server.listen(5)
+answer = b'{"Implements": ["VolumeDriver"]}'
+while True:
+    client, _ = server.accept()
+    client.recv(4096)
+    client.send(b'HTTP/1.1 200 OK\\r\\nContent-Type: application/vnd.docker.plugins.v1.1+json\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n' % len(answer) + answer)
+    client.close()
+PYTHON
+mv /srv/plugin/serve.py /srv/plugin/rootfs/serve.py
+python3 - >/srv/plugin/config.json <<'PYTHON'
+import json
+mounts = [{"name": path[1:], "source": path, "destination": path, "type": "bind", "options": ["rbind", "ro"]} for path in ("/usr", "/lib", "/lib64")]
+print(json.dumps({"description": "", "documentation": "", "entrypoint": ["/usr/bin/python3", "/serve.py"], "network": {"type": "none"}, "linux": {"capabilities": []}, "env": None,
+  "args": {"name": "args", "description": "", "settable": None, "value": None}, "interface": {"types": ["docker.volumedriver/1.0"], "socket": "store.sock"}, "mounts": mounts}))
+PYTHON
+docker plugin create store /srv/plugin && docker plugin enable store`;
+
 describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), () => {
   let host: SystemdHost;
   let before: { tree: string; pids: Record<string, string> };
@@ -46,5 +69,15 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
     const dead = `iptables -t raw -I ${rule}; else iptables -t raw -D ${rule} 2>/dev/null || true`;
     await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper(dead), { mode: 0o755 });
     await expectTakenBack(/8080/);
+  });
+
+  test('a daemon that comes up without a plugin that was enabled', async () => {
+    await host.exec(['sh', '-euc', VOLUME_PLUGIN], { check: true });
+    const said = (enabled: boolean): string => `sed -i 's/"Enabled":${String(!enabled)}/"Enabled":${String(enabled)}/' /var/lib/docker/plugins/*/config.json`;
+    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper(`${said(false)}; else ${said(true)}`), { mode: 0o755 });
+    const { stdout } = await harden(host, ['plan', ...CEILINGS]);
+    expect(stdout).toContain('or all is undone: the API, what runs now, every network, the published ports that answer now (8080 of web), the plugin store:latest.');
+    await expectTakenBack(/plugin store:latest is not enabled any more/);
+    expect((await host.exec(['docker', 'plugin', 'ls', '--format', '{{.Name}} {{.Enabled}}'])).stdout).toBe('store:latest true\n');
   });
 });

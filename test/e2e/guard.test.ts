@@ -71,6 +71,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a run that has to be con
   test('stays when it is confirmed', async () => {
     expect(await harden(host, apply(60, RELOAD))).toMatchObject({ code: 0 });
     expect((await harden(host, ['history'])).stdout).toContain('unconfirmed');
+    expect((await harden(host, ['scan', '-c', RELOAD])).stderr).toContain('unless it is confirmed');
     const { code, stdout } = await harden(host, ['confirm', '--ticket', 'CHG-13']);
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/stays: \d+ seconds of 60 were left/u) as string });
     expect(await guardEnded()).toContain('the guard ends: confirmed');
