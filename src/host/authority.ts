@@ -71,6 +71,7 @@ export const READING_ROUTES: readonly Route[] = [
   { path: '/images/{}/get', why: 'its layers (--deep)' },
   { path: '/networks', why: 'networks' },
   { path: '/volumes', why: 'volumes' },
+  { path: '/plugins', why: 'plugins, which have to be back after a restart' },
   { path: '/swarm', why: 'settings of the swarm, of a manager' },
   { path: '/nodes', why: 'its nodes' },
   { path: '/services', why: 'its services' },
