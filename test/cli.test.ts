@@ -336,6 +336,27 @@ describe('the process', () => {
     expect(stdout).toMatch(/^Docker/);
   });
 
+  const HOOK = "import { writeSync } from 'node:fs'; export const resolve = (name, context, next) => { writeSync(2, `loads ${name}\\n`); return next(name, context); };";
+  const REGISTER = `import { register } from 'node:module'; register('data:text/javascript,${encodeURIComponent(HOOK).replaceAll("'", '%27')}');`;
+  /** The packages that a call imports, in the order of the alphabet. */
+  const packagesOf = (...args: string[]): { readonly status: number | null; readonly packages: readonly string[] } => {
+    const { status, stderr } = spawnSync(process.execPath, [
+      '--import', './node_modules/tsx/dist/loader.mjs', '--import', `data:text/javascript,${encodeURIComponent(REGISTER)}`, 'src/cli.ts', ...args,
+    ], { encoding: 'utf8' });
+    return { status, packages: [...new Set([...stderr.matchAll(/^loads ([a-z@][^:\s]*)$/gm)].map(([, name = '']) => name).filter((name) => !name.startsWith('src/')))].sort() };
+  };
+
+  it.each([[['--help']], [['apply', '--help']], [['--version']]])('waits for nothing but the parser of its arguments: %j', (args) => {
+    expect(packagesOf(...args)).toEqual({ status: 0, packages: ['commander'] });
+  });
+
+  it('rewrites without the client of the engine, the questions and the templates', () => {
+    const { status, packages } = packagesOf('rewrite', '--', 'docker', 'run', '-d', 'busybox:1');
+    expect(status).toBe(1);
+    expect(packages).toContain('commander');
+    expect(packages.filter((name) => ['dockerode', 'inquirer', 'handlebars', 'fzstd'].includes(name))).toEqual([]);
+  });
+
   it('ends quietly when its reader has seen enough', async () => {
     const child = spawn(process.execPath, [...argv, 'scan', '--facts', HOST, '--format', 'json'], { stdio: ['ignore', 'pipe', 'pipe'] });
     let errors = '';

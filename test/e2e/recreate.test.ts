@@ -80,16 +80,38 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a container that is crea
     expect(saved).toEqual(expect.arrayContaining(['600', 'precious', 'opt/deep/file', 'kept', 'more']));
     expect(saved.filter((name) => name.startsWith('bin/'))).toEqual([]);
     expect(await harden(host, ['gc', '--older-than', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Declined') as string });
-    expect(await harden(host, ['rollback', '--yes'])).toMatchObject({ code: 0 });
+    // What the new one wrote meanwhile goes with it: that is said, and saved too.
+    await host.exec(['docker', 'exec', 'web', 'sh', '-c', 'echo late > /late'], { check: true });
+    const back = await harden(host, ['rollback', '--yes']);
+    expect(back).toMatchObject({ code: 0, stdout: expect.stringContaining('what the new web wrote outside of its volumes is not carried over, but saved: /late') as string });
     expect(await state()).toEqual([OLD]);
     expect((await host.exec(['docker', 'exec', 'web', 'cat', '/precious'], { check: true })).stdout).toBe('kept\n');
-    expect((await host.exec(`ls ${STATE}/runs/*/backups/*-layer.tar`)).code).not.toBe(0);
+    expect((await host.exec(`cd ${STATE}/runs && ls */backups/*.tar && tar -xOf */backups/web+new-layer.tar late`, { check: true })).stdout).toMatch(/^\S+\/backups\/web\+new-layer\.tar\nlate\n$/);
 
     expect(await harden(host, saving)).toMatchObject({ code: 0 });
     expect(await harden(host, ['gc', '--yes'])).toMatchObject({ code: 0, stdout: expect.stringContaining('less than 7 days') as string });
     expect((await state()).length).toBe(2);
-    expect(await harden(host, ['gc', '--older-than', '0', '--yes'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Removed: 1 container') as string });
+    expect(await harden(host, ['gc', '--older-than', '0', '--yes'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Removed: 2 containers and saved layers') as string });
     expect(await state()).toEqual([NEW]);
     expect(await harden(host, ['rollback', '--yes'])).toMatchObject({ code: 2, stderr: expect.stringContaining('was removed since') as string });
+  });
+
+  test('where there is no room for what it wrote, or harden is killed while it saves that, nothing is lost and nothing is left', async () => {
+    await host.exec('docker rm -f web; mkdir -p /mnt/small && mount -t tmpfs -o size=2m,mode=700 tmpfs /mnt/small', { check: true });
+    await host.run('-d', '--name', 'web', '--restart', 'always', '--stop-timeout', '2', 'busybox:latest', 'sh', '-c', 'dd if=/dev/urandom of=/big bs=1M count=40 2>/dev/null; echo written; exec sleep 100000');
+    await host.exec('until docker logs web | grep -q written; do sleep 0.2; done; docker exec web md5sum /big > /tmp/sum', { check: true });
+    const started = async (): Promise<string> => (await host.exec(['docker', 'inspect', '-f', '{{.Id}} {{.State.StartedAt}}', 'web'])).stdout;
+    const before = await started();
+    const saving = [...APPLY, '--set', 'container.writableLayer=save'];
+    const full = await harden(host, [...saving, '--state-dir', '/mnt/small']);
+    expect({ code: full.code, said: full.stdout + full.stderr }).toEqual({ code: 3, said: expect.stringMatching(/cannot write \S+web-layer\.tar: no space is left/) as string });
+    expect((await host.exec('find /mnt/small -name "*-layer.tar"')).stdout).toBe('');
+    expect(await harden(host, ['history', '--state-dir', '/mnt/small'])).toMatchObject({ code: 0, stdout: expect.stringContaining(' reverted ') as string });
+    await killedAt('"kind":"saveLayer"', 1, saving);
+    expect(await recover('--yes')).toMatchObject({ code: 0 });
+    expect((await host.exec(`find ${STATE} -name "*-layer.tar"`)).stdout).toBe('');
+    expect(await state()).toEqual([OLD]);
+    expect(await started()).toBe(before);
+    expect((await host.exec('docker exec web md5sum /big | cmp - /tmp/sum')).code).toBe(0);
   });
 });
