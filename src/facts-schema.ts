@@ -187,6 +187,7 @@ const container = shape<ContainerFacts>({
   evidence: evidence.exactOptional(),
   processes: observed(list(text)).exactOptional(),
   execs: observed(list(z.object({ id: text, privileged: flag, user: text }))).exactOptional(),
+  listening: observed(list(z.object({ port: number, protocol: z.enum(['tcp', 'udp']), loopback: flag }))).exactOptional(),
   inForce: observed(shape<InForce>({ ulimits, seccomp: z.enum(['off', 'strict', 'filter']), noNewPrivileges: flag, capabilities: texts })).exactOptional(),
 });
 

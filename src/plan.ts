@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { listNames } from './daemon/containers.ts';
 import { evaluate } from './evaluate.ts';
+import { globMatches } from './glob.ts';
 import type {
-  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, ToolStamp,
+  Change, Check, Deferred, Facts, Finding, JsonObject, ParameterUse, Plan, PlanDocument, Policy, Promised, ProposedEdit, Remediation, Report, Target, ToolStamp,
 } from './model.ts';
 import { findingKey, impactExceeds, isObjectEdit, riskExceeds, sameTarget } from './model.ts';
 import { maskJson } from './mask.ts';
@@ -51,8 +52,8 @@ interface Draft {
   readonly parameters: UsedParameter[];
 }
 
-const deferral = (finding: Finding, reason: Deferred['reason'], explanation: string, needs: string | null): Deferred =>
-  ({ check: finding.check, target: finding.target, reason, explanation, needs });
+const deferral = (finding: Finding, reason: Deferred['reason'], explanation: string, needs: string | null, asks?: Deferred['asks']): Deferred =>
+  ({ check: finding.check, target: finding.target, reason, explanation, needs, ...(asks === undefined ? {} : { asks }) });
 
 /** The ceiling flags that would let these edits in; null when they are within it. */
 function ceilingNeeded(edits: readonly ProposedEdit[], policy: Policy): string | null {
@@ -106,7 +107,7 @@ function obstacle(edit: ProposedEdit, request: PlanRequest): Pick<Deferred, 'rea
   return text.status === 'unreadable' ? { reason: 'guard', explanation: `${path} cannot be read: ${text.reason}.`, needs: null } : null;
 }
 
-type Decision = { readonly defer: Pick<Deferred, 'reason' | 'explanation' | 'needs'> } | { readonly remediation: Remediation; readonly edits: readonly ProposedEdit[]; readonly parameters: readonly ParameterUse[] };
+type Decision = { readonly defer: Pick<Deferred, 'reason' | 'explanation' | 'needs' | 'asks'> } | { readonly remediation: Remediation; readonly edits: readonly ProposedEdit[]; readonly parameters: readonly ParameterUse[] };
 
 /** What is to be done about one open finding, as far as it can be said without the others. */
 function decide(finding: Finding, seen: Facts, request: PlanRequest): Decision {
@@ -114,7 +115,7 @@ function decide(finding: Finding, seen: Facts, request: PlanRequest): Decision {
   const remediation = remediations.find(({ check }) => check.id === finding.check);
   if (remediation === undefined) return { defer: { reason: 'unsupported', explanation: 'harden has no remediation for this check.', needs: null } };
   const proposal = remediation.propose(finding, seen, policy);
-  if ('defer' in proposal) return { defer: { reason: proposal.defer, explanation: proposal.explanation, needs: proposal.needs ?? null } };
+  if ('defer' in proposal) return { defer: { reason: proposal.defer, explanation: proposal.explanation, needs: proposal.needs ?? null, ...(proposal.asks === undefined ? {} : { asks: proposal.asks }) } };
   const needs = ceilingNeeded(proposal.edits, policy);
   if (needs !== null) {
     const notes = proposal.edits.flatMap(({ note }) => note === undefined ? [] : [note]);
@@ -130,13 +131,20 @@ function decide(finding: Finding, seen: Facts, request: PlanRequest): Decision {
 function consider(finding: Finding, seen: Facts, request: PlanRequest, draft: Draft): void {
   const decision = decide(finding, seen, request);
   if ('defer' in decision) {
-    const { reason, explanation, needs } = decision.defer;
-    draft.deferred.set(findingKey(finding), deferral(finding, reason, explanation, needs));
+    const { reason, explanation, needs, asks } = decision.defer;
+    draft.deferred.set(findingKey(finding), deferral(finding, reason, explanation, needs, asks));
     return;
   }
   const { remediation, edits, parameters } = decision;
   draft.planned.push(...edits.map((edit) => ({ finding, remediation, edit })));
-  draft.parameters.push(...parameters.map((use) => ({ ...use, check: finding.check, target: finding.target })));
+  draft.parameters.push(...parameters.map((use) => ({ ...withSource(use, finding.target, request.policy), check: finding.check, target: finding.target })));
+}
+
+/** A value of the policy that came from a question says so, with what was said there. */
+function withSource(use: ParameterUse, target: Target, { asked = [] }: Policy): ParameterUse {
+  const question = use.source !== 'policy' ? undefined : asked.find(({ parameter: [head = '', ...path] }) => head === 'containers'
+    ? globMatches(path[0] ?? '', target.name) && use.name === `container.${path[1] ?? ''}` : use.name === head || use.name.startsWith(`${head}.${path[0] ?? ''}`));
+  return question === undefined ? use : { ...use, source: 'asked', evidence: question.evidence === '' ? 'asked' : `asked; ${question.evidence}` };
 }
 
 /** Takes both sides of every contradiction out of the draft. */

@@ -3,7 +3,8 @@ import { open } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Document, LineCounter, Node } from 'yaml';
 import { editDistance } from './edit-distance.ts';
-import type { Check, Edition, Finding, Impact, JsonObject, Parameters, Policy, Risk, TargetSelection, Waiver } from './model.ts';
+import { parametersFor } from './container/parameters.ts';
+import type { Ask, Check, Edition, Finding, Impact, Json, JsonObject, Parameters, Policy, Risk, TargetSelection, Waiver } from './model.ts';
 import { messageOf, PolicyError } from './errors.ts';
 import { matchesTerm, parseEdition } from './selection.ts';
 import { compileTargets, selectsTargets } from './targets.ts';
@@ -228,16 +229,14 @@ async function setParameters(parameters: Parameters, { set = [], trustedUsers }:
     if (equals < 1 || path.some((key) => key === '' || FORBIDDEN_KEYS.has(key))) {
       throw new PolicyError(`--set ${assignment}: write NAME=VALUE, where NAME is a dotted path under parameters of harden.yaml`);
     }
-    const document = yaml.parseDocument(assignment.slice(equals + 1), { prettyErrors: false });
-    const problem = document.errors[0];
-    if (problem !== undefined) throw new PolicyError(`--set ${assignment}: ${sentence(problem.message)}`);
+    const value = yamlValue(yaml, assignment.slice(equals + 1), `--set ${assignment}`);
     let parent = merged;
     for (const key of path.slice(0, -1)) {
       const next = parent[key] ?? {};
       if (typeof next !== 'object' || Array.isArray(next)) throw new PolicyError(`--set ${assignment}: ${key} is not a mapping`);
       parent = parent[key] = next;
     }
-    parent[path.at(-1) ?? ''] = document.toJS({ maxAliasCount: 100 }) as JsonObject[string];
+    parent[path.at(-1) ?? ''] = value;
     return { path, assignment };
   });
   const { policyParameters } = await import('./schemas.ts');
@@ -249,6 +248,71 @@ async function setParameters(parameters: Parameters, { set = [], trustedUsers }:
     return `--set ${culprit?.assignment ?? where.join('.')}: ${text}`;
   }));
   throw new PolicyError([...new Set(problems)].join('\n'));
+}
+
+/**
+ * One value of a line.
+ * @throws PolicyError, beginning with `where`
+ */
+function yamlValue(yaml: typeof import('yaml'), text: string, where: string): Json {
+  const document = yaml.parseDocument(text, { prettyErrors: false });
+  const problem = document.errors[0];
+  if (problem !== undefined) throw new PolicyError(`${where}: ${sentence(problem.message)}`);
+  yaml.visit(document, {
+    Pair(_, { key }) {
+      if (!yaml.isScalar(key) || FORBIDDEN_KEYS.has(String(key.value))) throw new PolicyError(`${where}: the key "${String(key)}" is not allowed`);
+    },
+  });
+  try {
+    return document.toJS({ maxAliasCount: 100 }) as Json;
+  } catch (error) {
+    throw new PolicyError(`${where}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What somebody said when harden asked for a parameter. */
+export interface Answer {
+  readonly parameter: readonly string[];
+  readonly value: Json;
+  /** What they were told with the question. */
+  readonly evidence: string;
+}
+
+/**
+ * What a person typed for a parameter, validated as harden.yaml is.
+ * @throws PolicyError
+ */
+export async function readAnswer({ parameter, suggested, evidence }: Ask, text: string, policy: Policy): Promise<Answer> {
+  const yaml = await import('yaml');
+  const answer: Answer = {
+    parameter, value: yamlValue(yaml, text, parameter.join('.')), evidence: suggested === null ? evidence : `${suggested} was suggested${evidence === '' ? '' : `: ${evidence}`}`,
+  };
+  const { parameters } = withAnswers(policy, [answer]);
+  const { policyParameters } = await import('./schemas.ts');
+  const problems = policyParameters.safeParse(parameters).error?.issues.flatMap((issue) => describe(issue, parameters, policyParameters)) ?? [];
+  if (problems.length > 0) throw new PolicyError([...new Set(problems.map((problem) => problem.text))].join('\n'));
+  return answer;
+}
+
+/** The policy with answers over what it said. Pure. */
+export const withAnswers = (policy: Policy, answers: readonly Answer[]): Policy => answers.reduce((current, { parameter, value, evidence }): Policy => ({
+  ...current,
+  parameters: withParameter(current, parameter, value),
+  asked: [...(current.asked ?? []).filter((other) => other.parameter.join('\0') !== parameter.join('\0')), { parameter, evidence }],
+}), policy);
+
+function withParameter(policy: Policy, [head = '', ...path]: readonly string[], value: Json): Parameters {
+  const { parameters } = policy;
+  if (head !== 'containers') return withMember(parameters as JsonObject, [head, ...path], value);
+  const [name = '', key = ''] = path;
+  // The last glob that matches counts: the answer goes behind all of them, with what they said of this container.
+  const { [name]: _, ...others } = parameters.containers ?? {};
+  return { ...parameters, containers: { ...others, [name]: { ...parametersFor(name, policy), [key]: value } } };
+}
+
+function withMember(whole: JsonObject, [key = '', ...path]: readonly string[], value: Json): JsonObject {
+  const inner = whole[key];
+  return { ...whole, [key]: path.length === 0 ? value : withMember(typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {}, path, value) };
 }
 
 /** Collects problems with their place, and throws them together, in the order of the file. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parsePublish } from './container/run-values.ts';
 import { factsDocument } from './facts-schema.ts';
 import type { RunSummary } from './journal.ts';
 import type {
@@ -39,8 +40,17 @@ const hours = z.int('must be a whole number of hours').min(1, 'must be at least 
 
 const SIZE = /^\d+(\.\d+)?[bkmg]?$/i;
 const duration = line.regex(/^(\d+(\.\d+)?(h|m|s|ms|us))+$/, 'must be a time as in 30s or 1m30s');
+const isPublished = (text: string): boolean => {
+  try {
+    return parsePublish(text).length > 0;
+  } catch {
+    return false;
+  }
+};
+
 const containerParameters = z.strictObject({
   memory: z.union([z.int().min(6 * 1024 * 1024, 'must be at least 6 MiB: the engine takes no less'), line.regex(SIZE, 'must be a size as in 512m')]).exactOptional(),
+  memoryOvercommit: z.literal(true).exactOptional(),
   pidsLimit: z.int().min(1).exactOptional(),
   cpuShares: z.int().min(2, 'must be from 2 to 262144').max(262144, 'must be from 2 to 262144')
     .refine((shares) => shares !== 1024, 'must not be 1024: that is what every container has without a choice').exactOptional(),
@@ -53,6 +63,9 @@ const containerParameters = z.strictObject({
   }).exactOptional(),
   restart: line.regex(/^(no|on-failure:[1-5])$/, 'must be "no", or "on-failure:COUNT" with a COUNT from 1 to 5').exactOptional(),
   publishAddress: z.union([z.ipv4(), z.ipv6()], 'must be an address of this host').exactOptional(),
+  hostPorts: z.record(z.string().regex(/^(?:[1-9]\d{0,2}|10[01]\d|102[0-3])$/, 'must be a port below 1024'), z.union([z.int().min(1024).max(65535), z.literal('none')], 'must be a port from 1024 to 65535, or none')).exactOptional(),
+  publish: z.array(line.refine(isPublished, 'must be as for docker run -p: 127.0.0.1:8080:80')).exactOptional(),
+  pinImage: z.literal(true).exactOptional(),
   network: line.regex(/^(?!(?:host|none|bridge|default)$)[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be the name of a user-defined network').exactOptional(),
   ulimits: z.partialRecord(z.enum(ULIMITS), ulimit).exactOptional(),
   privateNamespaces: z.array(z.enum(['network', 'pid', 'ipc', 'uts', 'userns'])).exactOptional(),
@@ -266,7 +279,10 @@ export const planDocument = z.object({
     fingerprint: z.string(),
   })),
   promises: z.array(z.string()),
-  deferred: z.array(z.object({ ...reference, reason: z.enum(DEFER_REASONS), explanation: z.string(), needs: z.string().nullable() })),
+  deferred: z.array(z.object({
+    ...reference, reason: z.enum(DEFER_REASONS), explanation: z.string(), needs: z.string().nullable(),
+    asks: z.array(z.object({ parameter: z.array(z.string()), suggested: z.string().nullable(), evidence: z.string() })).exactOptional(),
+  })),
   advice: z.array(z.object({ check: z.array(z.string()), target, path: z.string(), diff: z.string(), notes: z.array(z.string()) })).exactOptional(),
   restart: z.object({
     containersSurvive: z.boolean(),

@@ -6,17 +6,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checks } from '../checks/index.ts';
 import { remediations } from '../remediations/index.ts';
 import type { Planned, Wish } from '../src/ask.ts';
-import { confirmPlan } from '../src/ask.ts';
+import { askable, confirmPlan } from '../src/ask.ts';
 import { agree } from '../src/commands/apply.ts';
 import type { Context } from '../src/commands/context.ts';
 import { lowered, policyOf } from '../src/commands/planning.ts';
 import type { Facts, PlanDocument, Report } from '../src/model.ts';
+import { findingKey } from '../src/model.ts';
 import type { PlanResult } from '../src/plan.ts';
 import { makePlan, planDocument } from '../src/plan.ts';
-import { defaultPolicy } from '../src/policy.ts';
+import { defaultPolicy, readAnswer, withAnswers } from '../src/policy.ts';
 import { PLAIN } from '../src/render/layout.ts';
 import { TOOL } from '../src/version.ts';
 import type { Answer } from './terminal.ts';
+import { caseOf } from './cases.ts';
 import { harden, scripted } from './terminal.ts';
 
 const HOST = 'fixtures/hosts/stock-debian.json';
@@ -28,7 +30,7 @@ const read = (name: string): string => readFileSync(inDirectory(name), 'utf8');
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const planAt = (wish: Partial<Wish> = {}, host = facts): PlanResult => makePlan({
-  facts: host, policy: { ...defaultPolicy, maxImpact: wish.maxImpact ?? 'reload', maxRisk: wish.maxRisk ?? 'safe' }, checks, remediations, tool: TOOL,
+  facts: host, policy: withAnswers({ ...defaultPolicy, maxImpact: wish.maxImpact ?? 'reload', maxRisk: wish.maxRisk ?? 'safe' }, wish.answers ?? []), checks, remediations, tool: TOOL,
   now: new Date('2026-11-22T10:00:00Z'), restart: { kind: 'systemd', unit: 'docker.service' }, picks: wish.picks ?? null,
 });
 
@@ -263,17 +265,19 @@ describe('a saved plan', () => {
   });
 });
 
-describe('asking', () => {
-  const talk = async (answers: readonly Answer[]): Promise<{ agreed: Planned & { wish: Wish }; shown: string; wishes: Wish[] }> => {
-    let shown = '';
-    const wishes: Wish[] = [];
-    const agreed = await confirmPlan(planAt(), {
-      prompter: scripted(answers), layout: PLAIN, show: (text) => { shown += text; },
-      replan: (wish) => { wishes.push(wish); return planAt(wish); },
-    });
-    return { agreed, shown, wishes };
-  };
+/** A person who talks over the plan of a host. */
+const talk = async (answers: readonly Answer[], host = facts, asked: string[] = []): Promise<{ agreed: Planned & { wish: Wish }; shown: string; wishes: Wish[] }> => {
+  let shown = '';
+  const wishes: Wish[] = [];
+  const agreed = await confirmPlan(planAt({}, host), {
+    prompter: scripted(answers, asked), layout: PLAIN, show: (text) => { shown += text; },
+    replan: (wish) => { wishes.push(wish); return planAt(wish, host); },
+    read: (ask, text, given) => readAnswer(ask, text, withAnswers(defaultPolicy, given)),
+  });
+  return { agreed, shown, wishes };
+};
 
+describe('asking', () => {
   it('agrees only to a typed yes', async () => {
     const { agreed, shown } = await talk(['Apply', 'y', 'Apply', 'yes']);
     expect(agreed.plan).toEqual(planAt().plan);
@@ -291,7 +295,7 @@ describe('asking', () => {
 
   it('raises a ceiling only when told to, and plans again', async () => {
     const { agreed, wishes, shown } = await talk(['Raise the ceiling: --max-impact restart (', 'Apply', 'yes']);
-    expect(wishes).toEqual([{ maxImpact: 'restart', maxRisk: 'safe', picks: null }]);
+    expect(wishes).toEqual([{ maxImpact: 'restart', maxRisk: 'safe', picks: null, answers: [] }]);
     expect(agreed.plan).toEqual(planAt({ maxImpact: 'restart' }).plan);
     expect(agreed.wish.maxImpact).toBe('restart');
     expect(shown).toContain('within --max-impact restart');
@@ -303,6 +307,59 @@ describe('asking', () => {
     expect(all.length).toBeGreaterThan(1);
     expect(agreed.plan.changes.map(({ id }) => id)).toEqual([all[0]]);
     expect(agreed.wish.picks).toEqual([all[0]]);
+  });
+});
+
+describe('asking for values', () => {
+  const running = caseOf('container.memory-limit/chosen.json').facts;
+  const keyOf = (check: string, host: Facts): string => findingKey(askable(planAt({}, host).plan).find((item) => item.check === check) ?? { check: `nothing to ask for ${check}`, target: { kind: 'host', name: '', id: '' } });
+  const sources = ({ plan }: Planned): readonly string[] => plan.inputs.parameters.filter(({ source }) => source === 'asked').map(({ name, value, evidence }) => `${name} ${JSON.stringify(value)} ${evidence}`);
+
+  it('takes the suggestion on Enter, and the plan says that it was asked and what it rests on', async () => {
+    const asked: string[] = [];
+    const { agreed, shown } = await talk(['Give values', [keyOf('container.memory-limit', running)], '', 'Raise the ceiling: --max-risk behaviour', 'Apply', 'yes'], running, asked);
+    expect(asked[2]).toBe('containers.app.memory [256m] (- leaves it open):');
+    expect(shown).toContain('which says little of its peak');
+    expect(agreed.plan.changes.flatMap(({ because }) => because.map(({ check }) => check))).toContain('container.memory-limit');
+    expect(sources(agreed)).toEqual(['container.memory 268435456 asked; 256m was suggested: From what it uses now, 256 MiB would do; it has been running for less than a week, which says little of its peak']);
+    expect(agreed.wish.answers).toHaveLength(1);
+  });
+
+  it('asks again with the reason, for a bad value as for one that would do harm', async () => {
+    const { agreed, shown } = await talk(['Give values', [keyOf('container.memory-limit', running)], 'plenty', '{ a: [', '{ __proto__: 1 }', '64m', '300m', 'Raise the ceiling: --max-risk behaviour', 'Apply', 'yes'], running);
+    expect(shown).toContain('containers.app.memory must be a size as in 512m');
+    expect(shown).toContain('containers.app.memory: the key "__proto__" is not allowed');
+    expect(shown).toContain('uses 80 MiB now, more than the 64 MiB that the policy allows');
+    expect(sources(agreed)).toEqual([expect.stringContaining('container.memory 314572800 ')]);
+  });
+
+  it('leaves a finding as it was where somebody leaves its question open', async () => {
+    const { agreed } = await talk(['Give values', [keyOf('container.memory-limit', running)], '64m', '-', 'Apply', 'yes'], running);
+    expect(agreed.wish.answers).toEqual([]);
+    expect(agreed.plan.deferred.find(({ check }) => check === 'container.memory-limit')?.reason).toBe('choice');
+  });
+
+  it('asks for all that one finding lacks, and for what else is not of containers', async () => {
+    const host = caseOf('container.host-network/chosen.json').facts;
+    const asked: string[] = [];
+    const { agreed } = await talk(['Give values', [keyOf('container.host-network', host), keyOf('daemon.default-ulimits', host)], 'nofile: much', '{ nofile: "1024:4096" }', '', '', '[]',
+      'Raise the ceiling: --max-impact recreate --max-risk behaviour', 'Apply', 'yes'], host, asked);
+    expect(asked.filter((question) => question.startsWith('containers.app'))).toEqual([
+      'containers.app.privateNamespaces [[network]] (- leaves it open):', 'containers.app.network [front] (- leaves it open):', 'containers.app.publish (empty leaves it open):',
+    ]);
+    expect(agreed.plan.changes.find(({ id }) => id === 'container:app')?.diff).toContain('+ --network front');
+    expect(sources(agreed)).toEqual(expect.arrayContaining([expect.stringContaining('container.network "front"'), expect.stringMatching(/^defaultUlimits /u)]));
+  });
+
+  it('makes what was answered although other changes were picked', async () => {
+    const { agreed } = await talk(['--max-risk behaviour', 'Pick', [], 'Give values', [keyOf('container.memory-limit', running)], '512m', 'Apply', 'yes'], running);
+    expect(agreed.plan.changes.map(({ id }) => id)).toEqual(['container:app']);
+  });
+
+  it('puts an answer over every glob, and keeps what they say', () => {
+    const policy = { ...defaultPolicy, parameters: { containers: { app: { memory: '1g', cpuShares: 2 }, 'a*': { memory: '2g' } } } };
+    const { parameters } = withAnswers(policy, [{ parameter: ['containers', 'app', 'pidsLimit'], value: 9, evidence: '' }]);
+    expect(Object.entries(parameters.containers ?? {})).toEqual([['a*', { memory: '2g' }], ['app', { memory: '2g', cpuShares: 2, pidsLimit: 9 }]]);
   });
 });
 

@@ -107,7 +107,11 @@ test.each<[options: readonly string[], settings: readonly string[], check: strin
   [['-p', '0.0.0.0:80:80', '-p', '[::]:80:80'], ['publishAddress=127.0.0.1'], 'container.bind-interface', 'docker run -p 127.0.0.1:80:80 x'],
   [['-P'], ['publishAddress=127.0.0.1'], 'container.needed-ports', /\(manual\)/],
   [[], ['network=backend'], 'container.default-bridge', 'docker run --network backend x'],
-  [['--network', 'host'], ['privateNamespaces=[network]'], 'container.host-network', /\(choice\).*network in place of the host's/],
+  [['--network', 'host'], ['privateNamespaces=[network]'], 'container.host-network', /\(choice\).*\{ network: NAME, publish: /],
+  [['--network', 'host'], ['privateNamespaces=[network]', 'network=front', 'publish=["127.0.0.1:8080:80", "53:53/udp"]'], 'container.host-network', 'docker run --network front --publish 127.0.0.1:8080:80 --publish 53:53/udp x'],
+  [['-p', '80:80', '-p', '127.0.0.1:443:443/tcp'], ['hostPorts={ 80: 8080, 443: none }'], 'container.privileged-ports', 'docker run -p 8080:80 x'],
+  [['-p', '80:80'], ['hostPorts={ 80: 8080 }'], 'container.privileged-ports', 'docker run -p 8080:80 x'],
+  [['-p', '80:80'], ['pinImage=true'], 'container.image-pinning', /\(guard\).*not known here/],
   [['--pid', 'host'], ['privateNamespaces=[pid]'], 'container.host-pid', 'docker run x'],
   [['-v', '/var/run/docker.sock:/var/run/docker.sock:ro'], ['withoutMounts=[/var/run/docker.sock]'], 'container.docker-socket', 'docker run x'],
   [['-v', '/mnt:/mnt:rshared'], [], 'container.mount-propagation', 'docker run -v /mnt:/mnt:rslave x'],
@@ -122,4 +126,10 @@ test.each<[options: readonly string[], settings: readonly string[], check: strin
   const { code, out, err } = await harden(['rewrite', '--format', 'text', '-c', check, ...settings.flatMap((setting) => ['--set', `container.${setting}`]), '--', 'docker', 'run', ...options, 'x']);
   if (typeof expected === 'string') expect({ code, line: out.trimEnd(), err }).toEqual({ code: 1, line: expected, err: expect.stringContaining('1 finding put right, 0 left') as string });
   else if (out.trimEnd().match(expected) === null) expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(expected) as string });
+});
+
+test('edits of one port that several findings ask for are made together', async () => {
+  const { code, out } = await harden(['rewrite', '--format', 'text', '-c', 'container.privileged-ports,container.bind-interface', '--set', 'container.hostPorts={ 80: 8080 }',
+    '--set', 'container.publishAddress=127.0.0.1', '--', 'docker', 'run', '-p', '0.0.0.0:80:80', '-p', '[::]:80:80', 'x']);
+  expect({ code, line: out.trimEnd() }).toEqual({ code: 1, line: 'docker run -p 127.0.0.1:8080:80 x' });
 });

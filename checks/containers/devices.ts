@@ -23,7 +23,12 @@ const deviceNames = ({ devices, deviceRequests, deviceCgroupRules }: ContainerRe
   ...deviceCgroupRules.map((rule) => `the rule "${rule}"`),
 ];
 
-export const check: Check<null> = {
+export interface DeviceDetail {
+  /** Where devices are mounted in the container. */
+  readonly targets: readonly string[];
+}
+
+export const check: Check<DeviceDetail> = {
   id: 'container.devices',
   title: 'No device of the host is handed to the container',
   rationale: 'A raw device goes around everything that guards what is on it: with the disk of the host a container has all files of the host.',
@@ -35,12 +40,12 @@ export const check: Check<null> = {
   cis: section5(18, 'd1.11', { 'd1.6': '5.18' }),
   evaluate: (facts) => eachContainer(facts, (container) => {
     const { spec, target } = container;
-    if (spec.security.privileged) return warn(target, 'It is privileged and so has all devices of the host', null);
+    if (spec.security.privileged) return warn(target, 'It is privileged and so has all devices of the host', { targets: [] });
     const mounts = hostMounts(container);
-    const mounted = (mounts.status === 'present' ? mounts.value : []).map(({ source }) => source)
-      .filter((source) => isWithin(source, '/dev') && !HARMLESS.has(source) && !isWithin(source, '/dev/shm') && source !== '/dev/log');
-    const names = [...deviceNames(spec.resources), ...mounted.map((source) => `${source} (mounted)`)];
-    if (names.length > 0) return warn(target, `It has devices of the host: ${listNames(names)}`, null);
+    const mounted = (mounts.status === 'present' ? mounts.value : [])
+      .filter(({ source }) => isWithin(source, '/dev') && !HARMLESS.has(source) && !isWithin(source, '/dev/shm') && source !== '/dev/log');
+    const names = [...deviceNames(spec.resources), ...mounted.map(({ source }) => `${source} (mounted)`)];
+    if (names.length > 0) return warn(target, `It has devices of the host: ${listNames(names)}`, { targets: mounted.map(({ target: place }) => place) });
     return mounts.status === 'unreadable' ? unknown(target, mounts.reason) : pass(target, 'It has no devices of the host');
   }),
 };

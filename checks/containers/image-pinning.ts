@@ -1,6 +1,7 @@
 import { normalReference } from '../../src/image/reference.ts';
 import type { Check } from '../../src/model.ts';
 import { manual, pass, unknown, warn } from '../verdict.ts';
+import { parametersFor } from '../../src/container/parameters.ts';
 import { eachContainer, section5 } from './container.ts';
 
 export const check: Check<null> = {
@@ -8,13 +9,14 @@ export const check: Check<null> = {
   title: 'The container runs the image that its reference stands for',
   rationale: 'A tag moves: what runs may be an old image with known holes, while the tag already stands for the repaired one.',
   evidence: 'inspect: Config.Image, Image; GET /images/json: RepoTags',
-  passes: 'The reference names a digest. Whether the registry has a newer image for a tag, this host cannot know.',
+  passes: 'The reference names a digest; where the policy asks for one (container.pinImage), everything else is a WARN. Whether the registry has a newer image for a tag, this host cannot know.',
   section: 'containers',
   severity: 'medium',
   level: 1,
   cis: section5(28, 'd1.12'),
-  evaluate: (facts) => eachContainer(facts, ({ spec: { image: { reference, id } }, target }) => {
+  evaluate: (facts, policy) => eachContainer(facts, ({ spec: { image: { reference, id } }, target }) => {
     if (/@sha256:[0-9a-f]{64}$/u.test(reference)) return pass(target, 'Its image is pinned by digest');
+    if (parametersFor(target.name, policy).pinImage === true) return warn(target, `${reference} is not pinned by digest, which the policy asks for`, null);
     const { images } = facts;
     if (images.status !== 'present') return unknown(target, images.status === 'unreadable' ? images.reason : 'The images of the engine are not known');
     // A container made from an id: no tag says which image is meant.

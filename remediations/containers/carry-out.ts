@@ -12,7 +12,7 @@ import { maskedRunLines } from '../../src/container/to-run.ts';
 import { writtenOutside } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
 import { shownWord } from '../../src/quote.ts';
-import type { ContainerFacts, ContainerSpec, Facts, Owner, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
+import type { Ask, ContainerFacts, ContainerSpec, Facts, Owner, ParameterUse, Policy, Proposal, Risk, SpecEdit, SwarmService } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { defer, edits as proposed } from '../remedy.ts';
 
@@ -44,7 +44,7 @@ export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): 
   if (container.owner.kind === 'compose' && facts.compose !== undefined) return carryOutInFiles({ edits, uses, ...(risk && { risk }), ...(note !== undefined && { note }) }, container.owner, about);
   if (container.owner.kind !== 'none') return byHand;
   const live = areLive(edits);
-  const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, spec, facts, policy));
+  const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, applySpecEdits(spec, edits.filter(({ path }) => path === 'image.reference')), facts, policy));
   if (obstacle !== null) return live || !('defer' in obstacle) ? obstacle : { ...obstacle, needs: [obstacle.needs, newLine(edits, spec, facts)].filter((part) => part !== undefined).join('\n') };
   const liftable = edits.every(({ path }) => path !== 'resources.memory');
   const notes = [...(note === undefined ? [] : [note]), ...(live ? [] : macNotes([container, ...allDependants(container, facts)], facts))];
@@ -83,7 +83,7 @@ function inService({ edits, uses = [], risk, note }: Wish, { id, name, definitio
   const after = editService(fields, edits, valueOf(facts.engine.version)?.apiVersion ?? '');
   if ('refused' in after) return defer('unsupported', `It is a task of the service ${name}, and a service ${after.refused}.`, after.needs ?? steps);
   // With a digest it is the same image, whatever the tag before it stands for here.
-  const pinned = spec.image.reference.includes('@');
+  const pinned = spec.image.reference.includes('@') || edits.some(({ path }) => path === 'image.reference');
   const obstacle = stateObstacle(container) ?? (pinned ? null : imageObstacle(container, spec, facts)) ?? taskLayerObstacle(container, spec);
   if (obstacle !== null) return obstacle;
   return proposed([{
@@ -135,7 +135,10 @@ function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeO
   }], uses);
 }
 
-const guard = (explanation: string, needs?: string): Proposal => defer('guard', explanation, needs);
+const guard = (explanation: string, needs?: string, asks?: readonly Ask[]): Proposal => defer('guard', explanation, needs, asks);
+
+/** The question for a parameter of one container. */
+const askOf = (name: string, key: string, suggested: string, evidence: string): readonly Ask[] => [{ parameter: ['containers', name, key], suggested, evidence }];
 
 /** States in which a container is left alone. */
 function stateObstacle({ name, runtime }: ContainerFacts): Proposal | null {
@@ -176,7 +179,7 @@ function attachedObstacle({ name, runtime }: ContainerFacts, spec: ContainerSpec
   const { state, applied } = valueOf(runtime) ?? {};
   if (state !== 'running' || !(spec.openStdin || applied?.attached === true) || parametersFor(name, policy).detached === true) return null;
   return guard(`Somebody's terminal or service may be attached to ${name} (it was started with -i, or without -d), and would lose it.`,
-    `where nobody is: containers: { "${name}": { detached: true } }`);
+    `where nobody is: containers: { "${name}": { detached: true } }`, askOf(name, 'detached', 'true', 'It says that nobody is attached'));
 }
 
 /** What a container wrote outside of its mounts; a sentence where that is not known. */
@@ -195,7 +198,8 @@ function writableLayerObstacle(container: ContainerFacts, spec: ContainerSpec, p
   if (typeof leaves === 'string') return guard(leaves, 'plan again as root');
   if (leaves.length === 0 || (policy !== null && parametersFor(name, policy).writableLayer === 'save')) return null;
   return guard(`${name} wrote files outside of its volumes, which a new container would not have: ${listNames(leaves, 10)}.`,
-    policy === null ? 'put them into a volume' : `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`);
+    policy === null ? 'put them into a volume' : `put them into a volume, or accept that they are saved and not carried over: containers: { "${name}": { writableLayer: save } }`,
+    policy === null ? [] : askOf(name, 'writableLayer', 'save', 'They are saved as a tar beside the backups of the run, and the new container does not have them'));
 }
 
 /** Containers that live in this one's namespaces, or reach it by a link, are created anew after it: each of them has to be able to. */
@@ -206,7 +210,7 @@ function dependantsObstacle(container: ContainerFacts, facts: Facts, policy: Pol
       : dependant.owner.kind !== 'none' ? guard(`${dependant.name} belongs to somebody else (${dependant.owner.kind}).`, 'change it there, or let it not depend on this one')
         : stateObstacle(dependant) ?? ownObstacle(dependant, spec, facts, policy);
     if (why !== null && 'defer' in why) {
-      return guard(`${dependant.name} depends on ${container.name} (a shared namespace or a link) and would have to be created anew with it. ${why.explanation}`, why.needs);
+      return guard(`${dependant.name} depends on ${container.name} (a shared namespace or a link) and would have to be created anew with it. ${why.explanation}`, why.needs, why.asks);
     }
   }
   return null;

@@ -12,10 +12,12 @@ import * as fixes from './fixes.ts';
 import type { ContainerRemediation, Steps } from './steps.ts';
 import { containerRemedy } from './steps.ts';
 
+const CONFINED = { name: 'container.confined', description: 'Take away seccomp=unconfined, apparmor=unconfined and label=disable', example: 'true' };
+
 const apparmor = containerRemedy(apparmorCheck, {
   fix: fixes.confined('security.apparmor'),
   mode: 'choice',
-  parameters: [{ name: 'container.confined', description: 'Take away seccomp=unconfined and apparmor=unconfined', example: 'true' }],
+  parameters: [CONFINED],
   effect: 'Its processes are kept from what the profile does not allow.',
   steps: {
     run: 'without --privileged and --security-opt apparmor=unconfined, so that docker-default is used',
@@ -25,6 +27,9 @@ const apparmor = containerRemedy(apparmorCheck, {
 });
 
 const selinux = containerRemedy(selinuxCheck, {
+  fix: fixes.labelled,
+  mode: 'choice',
+  parameters: [CONFINED],
   effect: 'Its processes reach only files that carry their label: mounts of the host need :z or :Z.',
   steps: {
     run: 'without --privileged and --security-opt label=disable, after "selinux-enabled": true is in force in the daemon',
@@ -81,7 +86,13 @@ const hostNamespaces = hostNamespaceChecks.flatMap((check) => {
     ...advice,
     fix: fixes.privateNamespace(advice.kind),
     mode: 'choice',
-    parameters: [{ name: 'container.privateNamespaces', description: 'Namespaces of the host that it gives up', example: `[${advice.kind}]` }],
+    parameters: [
+      { name: 'container.privateNamespaces', description: 'Namespaces of the host that it gives up', example: `[${advice.kind}]` },
+      ...(advice.kind === 'network' ? [
+        { name: 'container.network', description: 'The network that it moves to', example: 'backend' },
+        { name: 'container.publish', description: 'The ports that it publishes then, as for docker run -p; [] for none', example: '["127.0.0.1:8080:80"]' },
+      ] : []),
+    ],
     steps: { ...advice.steps, run: `${advice.steps.run}; where it uses the namespace of another container, change that one` },
   })];
 });
@@ -89,7 +100,10 @@ const hostNamespaces = hostNamespaceChecks.flatMap((check) => {
 const devices = containerRemedy(devicesCheck, {
   fix: fixes.withoutDevices,
   mode: 'choice',
-  parameters: [{ name: 'container.withoutDevices', description: 'Devices that are taken away', example: '[/dev/fuse]' }],
+  parameters: [
+    { name: 'container.withoutDevices', description: 'Devices that are taken away', example: '[/dev/fuse]' },
+    { name: 'container.withoutMounts', description: 'Mount points in it that are taken away, where devices are mounted', example: '[/dev/bus]' },
+  ],
   effect: 'It no longer reaches the devices.',
   steps: { run: 'without --device, --gpus and --device-cgroup-rule, or with fewer permissions than rwm', compose: 'remove devices, device_cgroup_rules and deploy.resources.reservations.devices, or narrow them', service: null },
   because: 'Which devices it needs, only its owner knows; waive those that it does.',
@@ -98,7 +112,7 @@ const devices = containerRemedy(devicesCheck, {
 const seccomp = containerRemedy(seccompCheck, {
   fix: fixes.confined('security.seccomp'),
   mode: 'choice',
-  parameters: [{ name: 'container.confined', description: 'Take away seccomp=unconfined and apparmor=unconfined', example: 'true' }],
+  parameters: [CONFINED],
   effect: 'System calls that the profile does not allow fail.',
   steps: { run: 'without --privileged and --security-opt seccomp=unconfined', compose: 'remove privileged and "seccomp:unconfined" from security_opt', service: null },
   because: 'Which system calls it makes, only a trial shows. Where the daemon\'s default is "unconfined", change that first (daemon.seccomp-profile).',

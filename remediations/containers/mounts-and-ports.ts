@@ -46,6 +46,9 @@ const mountPropagation = containerRemedy(mountPropagationCheck, {
 });
 
 const privilegedPorts = containerRemedy(privilegedPortsCheck, {
+  fix: fixes.hostPorts,
+  mode: 'choice',
+  parameters: [{ name: 'container.hostPorts', description: 'By ports of the host below 1024: the port that takes the place of each, or none', example: '{ 80: 8080, 22: none }' }],
   effect: 'Clients have to use the new port.',
   steps: { run: 'with -p HOST_PORT:PORT and a HOST_PORT from 1024 on', compose: 'ports with a host port from 1024 on', service: '--publish-rm PORT --publish-add published=HOST_PORT,target=PORT' },
   because: 'Clients rely on the port; a front end that serves 80 or 443 is to be waived.',

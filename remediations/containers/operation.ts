@@ -30,7 +30,10 @@ const singleProcess = containerRemedy(singleProcessCheck, {
 const memoryLimit = containerRemedy(memoryLimitCheck, {
   fix: fixes.memoryLimit,
   mode: 'choice',
-  parameters: [{ name: 'container.memory', description: 'The most memory that it may use; memory and swap together are twice that', example: '512m' }],
+  parameters: [
+    { name: 'container.memory', description: 'The most memory that it may use; memory and swap together are twice that', example: '512m' },
+    { name: 'container.memoryOvercommit', description: 'The limits of all containers that run may come to more than four fifths of the memory of the host', example: 'true' },
+  ],
   effect: 'A process that goes beyond the limit is ended by the kernel.',
   impact: 'none',
   steps: {
@@ -105,7 +108,10 @@ const healthcheck = containerRemedy(healthcheckCheck, {
 });
 
 const imagePinning = containerRemedy(imagePinningCheck, {
-  effect: 'It runs the image for which its reference now stands.',
+  fix: fixes.pinImage,
+  mode: 'choice',
+  parameters: [{ name: 'container.pinImage', description: 'Pin its image to the digest of the one that it runs; what is not pinned is then a WARN', example: 'true' }],
+  effect: 'It runs the very image that its digest names, whatever becomes of the tag.',
   steps: { run: 'from the current image, best by digest (NAME@sha256:…)', compose: 'image: NAME@sha256:…', service: '--image NAME@sha256:…' },
   because: 'A new image is a new version of the program: its owner decides when.',
 });

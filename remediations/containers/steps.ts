@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parametersFor } from '../../src/container/parameters.ts';
 import { applySpecEdits } from '../../src/container/spec-edit.ts';
 import type {
-  Check, ContainerFacts, ContainerParameters, ContainerSpec, Facts, Impact, ParameterSpec, ParameterUse, Policy, Proposal, Remediation, Risk, SpecEdit,
+  Ask, Check, ContainerFacts, ContainerParameters, ContainerSpec, Facts, Impact, ParameterSpec, ParameterUse, Policy, Proposal, Remediation, Risk, SpecEdit,
 } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { serviceOfTask } from '../../src/container/service.ts';
@@ -43,9 +43,9 @@ interface Advice<D> {
 export type Fixing =
   | { readonly edits: readonly SpecEdit[]; readonly uses?: readonly ParameterUse[]; readonly risk?: Risk; readonly note?: string }
   /** A parameter has to say it first: `needs` names it, with a value worth considering. */
-  | { readonly choice: string; readonly needs: string }
+  | { readonly choice: string; readonly needs: string; readonly asks?: readonly Ask[] }
   /** It would break something that can be seen. */
-  | { readonly guard: string; readonly needs: string }
+  | { readonly guard: string; readonly needs: string; readonly asks?: readonly Ask[] }
   /** Only the steps help here. */
   | 'manual';
 
@@ -116,8 +116,8 @@ export const containerRemedy = <D>(check: Check<D>, { effect, impact = 'recreate
     if (fix === undefined || container === undefined || spec === undefined) return byHand;
     const fixing = fix({ facts, policy, chosen: parametersFor(container.name, policy), container, spec, detail });
     if (fixing === 'manual') return byHand;
-    if ('choice' in fixing) return container.owner.kind === 'none' || serviceOfTask(container, facts) !== null || (container.owner.kind === 'compose' && facts.compose !== undefined) ? defer('choice', fixing.choice, fixing.needs) : byHand;
-    if ('guard' in fixing) return defer('guard', fixing.guard, fixing.needs);
+    if ('choice' in fixing) return container.owner.kind === 'none' || serviceOfTask(container, facts) !== null || (container.owner.kind === 'compose' && facts.compose !== undefined) ? defer('choice', fixing.choice, fixing.needs, fixing.asks) : byHand;
+    if ('guard' in fixing) return defer('guard', fixing.guard, fixing.needs, fixing.asks);
     // What is configured already, and does not help, is for a person to look at.
     if (isDeepStrictEqual(applySpecEdits(spec, fixing.edits), spec)) return byHand;
     return carryOut(fixing, { facts, container, spec, policy, risk, byHand });

@@ -1,6 +1,6 @@
 import { check } from '../../checks/daemon/cgroup-parent.ts';
 import { fromPolicy, setKeys } from '../daemon-keys.ts';
-import { defer, remedy } from '../remedy.ts';
+import { ask, defer, remedy } from '../remedy.ts';
 
 export const remediation = remedy(check, {
   mode: 'choice',
@@ -12,7 +12,7 @@ export const remediation = remedy(check, {
     + '"cgroup-parent" and restart the daemon.',
   propose: (_, facts, { parameters: { cgroupParent } }) => cgroupParent === undefined
     ? defer('choice', 'Somebody chose this cgroup, and may rely on its limits.', 'cgroupParent in the policy approves of it; or remove '
-      + '"cgroup-parent" and restart the daemon')
+      + '"cgroup-parent" and restart the daemon', [ask('cgroupParent', null, 'The cgroup that you approve of')])
     : setKeys(facts, { 'cgroup-parent': cgroupParent }, {
       impact: 'restart', risk: 'behaviour', undo: 'restart', note: `Each container moves to ${cgroupParent} when it next starts.`,
     }, [fromPolicy('cgroupParent', cgroupParent)]),

@@ -2,7 +2,7 @@ import { check } from '../../checks/daemon/experimental.ts';
 import { compareEngines } from '../../src/daemon/keys.ts';
 import { valueOf } from '../../src/model.ts';
 import { fromPolicy, nextValue, setKeys } from '../daemon-keys.ts';
-import { defer, remedy } from '../remedy.ts';
+import { ask, defer, remedy } from '../remedy.ts';
 
 export const remediation = remedy(check, {
   mode: 'choice',
@@ -19,7 +19,7 @@ export const remediation = remedy(check, {
         'remove "ip6tables", or update to Engine 27');
     }
     return parameters.experimental !== false
-      ? defer('choice', 'Somebody switched experimental features on, and may use one.', '--set experimental=false')
+      ? defer('choice', 'Somebody switched experimental features on, and may use one.', '--set experimental=false', [ask('experimental', 'false')])
       : setKeys(facts, { experimental: false }, { impact: 'restart', risk: 'behaviour', undo: 'restart' },
         [fromPolicy('experimental', false)]);
   },

@@ -3,7 +3,7 @@ import { listNames } from '../../src/daemon/containers.ts';
 import { isLoopbackRegistry, stringList } from '../../src/daemon/registries.ts';
 import { valueOf } from '../../src/model.ts';
 import { fromPolicy, nextValue, setKeys } from '../daemon-keys.ts';
-import { defer, remedy } from '../remedy.ts';
+import { ask, defer, remedy } from '../remedy.ts';
 
 export const remediation = remedy(check, {
   mode: 'choice',
@@ -23,7 +23,7 @@ export const remediation = remedy(check, {
     const allowed = parameters.insecureRegistries;
     if (allowed === undefined) {
       return defer('choice', `Pulls from ${listNames([...inUse])} fail until their certificates are trusted here.`,
-        '--set insecureRegistries=[]');
+        '--set insecureRegistries=[]', [ask('insecureRegistries', '[]', 'Those that may stay insecure')]);
     }
     const removed = [...inUse].filter((registry) => !allowed.includes(registry));
     if (removed.length === 0) {

@@ -1,6 +1,6 @@
 import { check } from '../../checks/daemon/iptables.ts';
 import { fromPolicy, setKeys } from '../daemon-keys.ts';
-import { defer, remedy } from '../remedy.ts';
+import { ask, defer, remedy } from '../remedy.ts';
 
 export const remediation = remedy(check, {
   mode: 'choice',
@@ -13,7 +13,7 @@ export const remediation = remedy(check, {
     + 'chains DOCKER, DOCKER-USER and DOCKER-ISOLATION-*. Put rules of your own for containers into DOCKER-USER.',
   propose: (_, facts, { parameters }) => parameters.iptables !== true
     ? defer('choice', 'Somebody switched this off, probably for a firewall of their own: its rules and the daemon\'s would meet.',
-      '--set iptables=true')
+      '--set iptables=true', [ask('iptables', 'true')])
     : setKeys(facts, { iptables: true }, {
       impact: 'restart', risk: 'behaviour', undo: 'restart', note: 'Published ports become reachable from outside, ahead of the rules in '
         + 'INPUT.',

@@ -5,7 +5,7 @@ import { logDestination, missingLogOptions, REMOTE_DRIVERS } from '../../src/dae
 import type { Facts, Json, Observed } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { nextValue, setKeys } from '../daemon-keys.ts';
-import { defer, remedy } from '../remedy.ts';
+import { ask, defer, remedy } from '../remedy.ts';
 
 /** Containers that are given the directory in which the daemon keeps container logs: they would see no new logs. */
 function logReaders(facts: Facts): Observed<readonly string[]> {
@@ -17,6 +17,8 @@ function logReaders(facts: Facts): Observed<readonly string[]> {
     return kind === 'bind' && path !== '/' && (directory.startsWith(path) || path.startsWith(directory));
   }));
 }
+
+const QUESTION = ask('logDriver', null, 'A driver and its options, e.g. { driver: syslog, options: { syslog-address: "udp://10.0.0.5:514" } }');
 
 export const remediation = remedy(check, {
   mode: 'choice',
@@ -32,12 +34,12 @@ export const remediation = remedy(check, {
   propose(_, facts, { parameters: { logDriver } }) {
     if (logDriver === undefined) {
       return defer('choice', 'Where logs should go is for you to say.', 'logDriver in the policy, e.g. { driver: syslog, options: { '
-        + 'syslog-address: "udp://10.0.0.5:514" } }');
+        + 'syslog-address: "udp://10.0.0.5:514" } }', [QUESTION]);
     }
     const { driver } = logDriver;
     const given = logDriver.options ?? {};
     if (logDestination(driver, {}).kind === 'local-only') {
-      return defer('choice', `The policy's log driver ${driver} keeps logs on this host.`, 'another logDriver');
+      return defer('choice', `The policy's log driver ${driver} keeps logs on this host.`, 'another logDriver', [QUESTION]);
     }
     if (!REMOTE_DRIVERS.includes(driver)) {
       return defer('guard', `${driver} is no built-in log driver: if its plugin is missing, no container starts.`,
@@ -45,7 +47,7 @@ export const remediation = remedy(check, {
     }
     const missing = missingLogOptions(driver, given);
     if (missing.length > 0) {
-      return defer('guard', `No container starts with the log driver ${driver} without ${listNames(missing)}.`, 'add it to logDriver.options');
+      return defer('guard', `No container starts with the log driver ${driver} without ${listNames(missing)}.`, 'add it to logDriver.options', [QUESTION]);
     }
     const readers = logReaders(facts);
     if (readers.status !== 'present') return defer('guard', 'Which containers read the log files of others could not be read.');

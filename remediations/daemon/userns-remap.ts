@@ -4,7 +4,7 @@ import { isObject } from '../../src/daemon/json-edit.ts';
 import type { Facts } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { fromPolicy, nextValue, setKeys } from '../daemon-keys.ts';
-import { defer, remedy } from '../remedy.ts';
+import { ask, defer, remedy } from '../remedy.ts';
 
 /** What would be out of sight after the data root has moved; null when nothing is there. */
 function hidden(facts: Facts): string | null {
@@ -44,7 +44,7 @@ export const remediation = remedy(check, {
     }
     return usernsRemap === undefined
       ? defer('choice', 'This host is empty, so remapping costs nothing now; later it hides all data.',
-        '--set usernsRemap=default --max-impact data')
+        '--set usernsRemap=default --max-impact data', [ask('usernsRemap', 'default', 'It is the user that the engine makes for this')])
       : setKeys(facts, { 'userns-remap': usernsRemap }, {
         impact: 'data', risk: 'behaviour', undo: 'data', note: 'Containers with --privileged, --network host or --pid host then need '
           + '--userns=host.',

@@ -6,7 +6,7 @@ import { compareSources, layerDirectories } from '../../src/collect/audit.ts';
 import { AUDIT_DROP_IN, TMPFILES_DROP_IN } from '../../src/managed.ts';
 import type { Check, Edit, Facts, Finding, ParameterSpec, ParameterUse, Policy, Proposal, Remediation } from '../../src/model.ts';
 import { present, statOf, valueOf } from '../../src/model.ts';
-import { defer, edits, remedy } from '../remedy.ts';
+import { ask, defer, edits, remedy } from '../remedy.ts';
 
 type AuditEdit = Extract<Edit, { kind: 'auditRule' }>;
 type DirectoryEdit = Extract<Edit, { kind: 'runDirectory' }>;
@@ -90,11 +90,11 @@ function propose(finding: Finding<AuditDetail>, facts: Facts, policy: Policy, ch
     return defer('unsupported', 'auditctl has no way to write a path with such characters in a rule file');
   }
   const parameter = choice?.chosen(policy) ?? null;
-  if (choice !== undefined && parameter === null && state !== 'file-only') return defer('choice', choice.explanation, `--set ${choice.parameter.name}=${choice.parameter.example}`);
+  if (choice !== undefined && parameter === null && state !== 'file-only') return defer('choice', choice.explanation, `--set ${choice.parameter.name}=${choice.parameter.example}`, [ask(choice.parameter.name, choice.parameter.example)]);
 
   const layers = layersOf(subject.path, facts);
   const wantsExcept = parameter?.value === 'except-layers';
-  if (wantsExcept && layers.length === 0) return defer('guard', 'The directories of layers and volumes could not be seen, so they cannot be left out', '--set audit.dataRoot=all');
+  if (wantsExcept && layers.length === 0) return defer('guard', 'The directories of layers and volumes could not be seen, so they cannot be left out', '--set audit.dataRoot=all', [ask('audit.dataRoot', 'all')]);
   const rules = ruleEdits(finding.detail, facts, choice, wantsExcept ? layers : []);
   if (!facts.audit.augenrules) {
     return defer('guard', 'This host loads /etc/audit/audit.rules as somebody wrote it, not the files of /etc/audit/rules.d',

@@ -1,6 +1,6 @@
 import { check } from '../../checks/host/docker-group.ts';
 import { listNames } from '../../src/daemon/containers.ts';
-import { defer, edits, remedy } from '../remedy.ts';
+import { ask, defer, edits, remedy } from '../remedy.ts';
 
 export const dockerGroup = remedy(check, {
   mode: 'choice',
@@ -16,7 +16,8 @@ export const dockerGroup = remedy(check, {
     }
     if (trustedUsers === undefined) {
       return defer('choice', `Whether ${user} may be root on this host is not for harden to decide.`,
-        `name all accounts that may be root in the parameter trustedUsers (--trusted-users): harden takes the others out of the group; or run: gpasswd -d ${user} docker`);
+        `name all accounts that may be root in the parameter trustedUsers (--trusted-users): harden takes the others out of the group; or run: gpasswd -d ${user} docker`,
+        [ask('trustedUsers', null, 'A list of all accounts that may be root on this host, as in [deploy]; [] for none: the others are taken out of the group')]);
     }
     return edits(
       groups.map((group) => ({ kind: 'removeGroupMember', group, user, impact: 'none', risk: 'behaviour', undo: 'none', note: `${user} is not among the trusted users.` })),

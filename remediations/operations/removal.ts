@@ -6,7 +6,7 @@ import { globMatches } from '../../src/glob.ts';
 import type { ContainerFacts, Facts, ImageFacts } from '../../src/model.ts';
 import { valueOf } from '../../src/model.ts';
 import { shownWord } from '../../src/quote.ts';
-import { defer, edits, remedy } from '../remedy.ts';
+import { ask, defer, edits, remedy } from '../remedy.ts';
 
 const COST = { impact: 'data', risk: 'irreversible' } as const;
 
@@ -32,7 +32,8 @@ export const unusedImages = remedy(imageSprawl, {
     const image = valueOf(facts.images)?.find(({ id }) => id === target.id);
     if (image === undefined || globs === undefined || !isChosen(image, globs)) {
       return defer('choice', 'A removed image is lost if no registry has it.',
-        `save it (docker save -o FILE ${shownWord(target.name)}) or see that a registry has it; then name it in the parameter operations.removeUnusedImages, as a glob, or run: docker image rm ${shownWord(target.name)}`);
+        `save it (docker save -o FILE ${shownWord(target.name)}) or see that a registry has it; then name it in the parameter operations.removeUnusedImages, as a glob, or run: docker image rm ${shownWord(target.name)}`,
+        image === undefined ? [] : [ask('operations.removeUnusedImages', JSON.stringify([...globs ?? [], ...image.tags.length > 0 ? image.tags : [image.id]]), 'All of its names, each a glob')]);
     }
     return edits(
       [{ kind: 'removeImage', image: image.id, name: target.name, days, ...COST, undo: 'impossible' }],
@@ -70,7 +71,7 @@ export const stoppedContainers = remedy(containerSprawl, {
     }
     if (globs?.some((glob) => globMatches(glob, name)) !== true) {
       return defer('choice', 'What a container wrote outside of volumes is lost with it.',
-        `see what it wrote (docker diff ${shownWord(name)}); then name it in the parameter operations.removeStoppedContainers, as a glob, or run: docker rm ${shownWord(name)}`);
+        `see what it wrote (docker diff ${shownWord(name)}); then name it in the parameter operations.removeStoppedContainers, as a glob, or run: docker rm ${shownWord(name)}`, [ask('operations.removeStoppedContainers', JSON.stringify([...globs ?? [], name]))]);
     }
     const users = usersOf(container, facts);
     if (users.length > 0) return defer('guard', `${listNames(users)} cannot start without it.`, `see to ${listNames(users)} first`);

@@ -4,7 +4,7 @@ import {
 import type { Remediation } from '../../src/model.ts';
 import { absent, valueOf } from '../../src/model.ts';
 import { byHand } from '../by-hand.ts';
-import { defer, edits, remedy } from '../remedy.ts';
+import { ask, defer, edits, remedy } from '../remedy.ts';
 
 const JOINED = 'Addresses are fixed when a node joins; leaving and joining again moves its tasks.';
 const REJOIN = 'One node at a time, a manager last: docker node update --availability drain NODE; docker node demote NODE for a manager; on the node docker swarm leave; on a manager docker node rm NODE; '
@@ -23,7 +23,7 @@ const certificateLifetime = remedy(nodeCertificates, {
     const days = swarm?.certificateDays;
     if (days === undefined) {
       return defer('choice', 'A node that is off for longer than the lifetime has to join again: how long that may be is for the owner to say.',
-        'the parameter swarm.certificateDays (--set swarm.certificateDays=30)');
+        'the parameter swarm.certificateDays (--set swarm.certificateDays=30)', [ask('swarm.certificateDays', '30', 'The default of the engine is 90 days')]);
     }
     return edits(
       [{ kind: 'swarmCertificates', nodeCertExpiry: days * DAY_NS, impact: 'none', risk: 'behaviour', undo: 'none' }],
@@ -47,7 +47,7 @@ const lockManagers = remedy(autolock, {
     const keyFile = swarm?.unlockKeyFile;
     if (keyFile === undefined) {
       return defer('choice', 'Without the unlock key a restarted manager is lost: somebody has to keep it.',
-        `once it is settled who keeps the key, the parameter swarm.unlockKeyFile (--set swarm.unlockKeyFile=/root/swarm-unlock-key), and the key goes into that new file; or by hand: ${LOCK_STEPS}`);
+        `once it is settled who keeps the key, the parameter swarm.unlockKeyFile (--set swarm.unlockKeyFile=/root/swarm-unlock-key), and the key goes into that new file; or by hand: ${LOCK_STEPS}`, [ask('swarm.unlockKeyFile', '/root/swarm-unlock-key', 'Give it only if somebody will carry the key off this host and keep it')]);
     }
     const nodes = valueOf(valueOf(facts.swarm ?? absent)?.nodes ?? absent) ?? [];
     const only = nodes.filter(({ role }) => role === 'manager').length === 1;

@@ -40,6 +40,23 @@ export function parseTop(raw: Json): Observed<readonly string[]> {
   return present(sortedNames(words.map((word) => (word.split('/').at(-1) ?? '').replace(/^-|:$/gu, '').slice(0, 64))));
 }
 
+/** From here on ports are the kernel's to give away (ip_local_port_range): a UDP socket there is a client's. */
+const FIRST_EPHEMERAL = 32_768;
+
+/** What processes listen on, from "TABLE ADDRESS:PORT" in hexadecimal, addresses in words of the machine's (little-endian) order. */
+function listeningOn(processes: readonly ContainerProcess[]): { readonly port: number; readonly protocol: 'tcp' | 'udp'; readonly loopback: boolean }[] {
+  const sockets = [...new Set(processes.flatMap(({ listening = [] }) => listening))].sort().flatMap((socket) => {
+    const [, protocol, address = '', port = ''] = /^(tcp|udp)6? ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/u.exec(socket) ?? [];
+    const number = Number.parseInt(port, 16);
+    const loopback = /^(?:0{16}FFFF0000)?[0-9A-F]{6}7F$|^0{24}01000000$/u.test(address);
+    if ((protocol !== 'tcp' && protocol !== 'udp') || (protocol === 'udp' && number >= FIRST_EPHEMERAL)) return [];
+    return [{ port: number, protocol, loopback } as const];
+  });
+  // What listens on all addresses listens on loopback as well.
+  return [...new Map(sockets.toSorted((a, b) => Number(b.loopback) - Number(a.loopback)).map((one) => [`${one.protocol} ${one.port}`, one])).values()]
+    .toSorted((a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol));
+}
+
 const sortedNames = (names: readonly string[]): string[] => [...new Set(names)].filter((name) => name !== '').sort();
 
 /** Declares what shows how the containers run here; `complete` adds it to what the engine says. */
@@ -49,7 +66,8 @@ export function readLive(round: Round, containers: readonly ContainerFacts[]): (
     return Number.isSafeInteger(pid) && pid > 0 ? [[id, pid] as const] : [];
   }));
   if (pids.size === 0) return (container) => ({ ...container, ...notRunning(container) });
-  const processes = round.need({ kind: 'containerProcesses', held: [...pids.values()] });
+  const onHostNetwork = containers.filter(({ spec }) => valueOf(spec)?.namespaces.network === 'host').map(({ id }) => id);
+  const processes = round.need({ kind: 'containerProcesses', held: [...pids.values()], ...(onHostNetwork.length > 0 && { listening: onHostNetwork }) });
 
   return (container) => {
     const pid = pids.get(container.id);
@@ -58,6 +76,7 @@ export function readLive(round: Round, containers: readonly ContainerFacts[]): (
     return {
       ...container,
       processes: mapObserved(found, (own) => sortedNames(own.flatMap(({ names }) => names))),
+      ...(onHostNetwork.includes(container.id) && { listening: mapObserved(found, listeningOn) }),
       inForce: found.status === 'present' ? parseInForce(found.value.find((process) => process.pid === pid)?.held) : found,
     };
   };

@@ -2,7 +2,8 @@ import { applyPlan } from '../apply/apply.ts';
 import { refuseUnconfirmed } from '../apply/confirm.ts';
 import { refuseUnfinishedEarly } from '../apply/recover.ts';
 import { DEFAULT_RETENTION } from '../apply/retention.ts';
-import { confirmPlan } from '../ask.ts';
+import { askable, confirmPlan } from '../ask.ts';
+import type { Wish } from '../ask.ts';
 import { ceilingOffers } from '../ceilings.ts';
 import { Declined, messageOf } from '../errors.ts';
 import { createLocalReader } from '../host/local-reader.ts';
@@ -11,6 +12,7 @@ import type { Facts } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
 import type { PolicyFlags } from '../policy.ts';
+import { readAnswer, withAnswers } from '../policy.ts';
 import { engineLine } from '../render/common.ts';
 import { renderOutcomes } from '../render/outcomes.ts';
 import { namer, renderPlan } from '../render/plan.ts';
@@ -106,17 +108,19 @@ async function freshChoice(options: ApplyOptions, context: Context): Promise<Cho
 export async function agree(
   choice: PlanChoice, planned: PlanResult, facts: Facts, options: Pick<ApplyOptions, 'yes' | 'color'>, context: Context,
 ): Promise<{ readonly choice: PlanChoice; readonly planned: PlanResult | Awaited<ReturnType<typeof confirmPlan>> }> {
-  const empty = planned.plan.changes.length === 0;
-  if (options.yes === true || (empty && (!context.interactive || ceilingOffers(planned.plan).length === 0))) return { choice, planned };
+  const { plan } = planned;
+  const talkedOver = plan.changes.length > 0 || (context.interactive && (ceilingOffers(plan).length > 0 || askable(plan).length > 0));
+  if (options.yes === true || !talkedOver) return { choice, planned };
   if (!context.interactive) {
     throw new Declined('Declined: there is no terminal to confirm on. Nothing was changed.\nRead the plan, then apply it with --yes.');
   }
+  const chosen = ({ maxImpact, maxRisk, picks, answers }: Wish): PlanChoice => ({ ...choice, policy: withAnswers({ ...choice.policy, maxImpact, maxRisk }, answers), picks });
   const agreed = await confirmPlan(planned, {
     prompter: await context.prompter(),
-    replan: ({ maxImpact, maxRisk, picks }) => planFor({ ...choice, policy: { ...choice.policy, maxImpact, maxRisk }, picks }, facts, context),
+    replan: (wish) => planFor(chosen(wish), facts, context),
+    read: (question, text, answers) => readAnswer(question, text, withAnswers(choice.policy, answers)),
     show: (text) => context.err(text),
     layout: layoutFor(context.errorLayout, options),
   });
-  const { maxImpact, maxRisk, picks } = agreed.wish;
-  return { choice: { ...choice, policy: { ...choice.policy, maxImpact, maxRisk }, picks }, planned: agreed };
+  return { choice: chosen(agreed.wish), planned: agreed };
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { capability } from '../container/from-inspect.ts';
-import { fieldAt } from '../container/spec-edit.ts';
+import { fieldAt, joinedEdits } from '../container/spec-edit.ts';
 import type { ContainerResources, ContainerSpec, Healthcheck, Json, JsonObject, MountSpec, SpecEdit } from '../model.ts';
 import { isObject, servicesOf, valueAt } from './document.ts';
 import type { ComposeDocument } from './document.ts';
@@ -42,7 +42,7 @@ export type ServiceEdit =
 export function editService(project: ComposeProject, name: string, edits: readonly SpecEdit[]): ServiceEdit {
   let current = project;
   const ambiguous: AmbiguousSpecEdit[] = [];
-  for (const edit of edits) {
+  for (const edit of joinedEdits(edits)) {
     try {
       current = edited(current, name, edit);
     } catch (error) {

@@ -37,5 +37,23 @@ function applySpecEdit(spec: ContainerSpec, edit: SpecEdit): ContainerSpec {
   return withField(edit.path === 'namespaces.network' ? moved(spec, typeof edit.value === 'string' ? edit.value : '') : spec, edit.path, edit.value);
 }
 
+const replacesObject = (edit: SpecEdit): edit is Extract<SpecEdit, { op: 'replace' }> => edit.op === 'replace' && typeof edit.value === 'object' && edit.value !== null;
+
+/** The fields in which what stands in place of an item differs from it. */
+export const replacedFields = ({ value, by }: Extract<SpecEdit, { op: 'replace' }>): JsonObject =>
+  Object.fromEntries(Object.entries(by as JsonObject).filter(([field, inner]) => !isDeepStrictEqual(inner, (value as JsonObject)[field])));
+
+/** Edits of one item that were asked for apart made one: each changes its own fields of it, and one that is removed is not changed. */
+export function joinedEdits(edits: readonly SpecEdit[]): readonly SpecEdit[] {
+  const of = (edit: SpecEdit): readonly SpecEdit[] => edits.filter((other) => other.path === edit.path && isDeepStrictEqual(other.value, edit.value));
+  return edits.flatMap((edit): SpecEdit[] => {
+    if (!replacesObject(edit)) return [edit];
+    const same = of(edit);
+    const replacing = same.filter(replacesObject);
+    if (same.some(({ op }) => op === 'remove') || replacing[0] !== edit) return [];
+    return [{ ...edit, by: Object.assign({}, edit.by, ...replacing.map(replacedFields)) as JsonObject }];
+  });
+}
+
 /** The specification with the edits made, in their order. An edit that finds nothing to remove or replace changes nothing. */
-export const applySpecEdits = (spec: ContainerSpec, edits: readonly SpecEdit[]): ContainerSpec => edits.reduce(applySpecEdit, spec);
+export const applySpecEdits = (spec: ContainerSpec, edits: readonly SpecEdit[]): ContainerSpec => joinedEdits(edits).reduce(applySpecEdit, spec);

@@ -50,7 +50,7 @@ async function read(request: ReadRequest): Promise<Observed<unknown>> {
     case 'tool': return isReadingCommand(request.tool, request.args) ? runTool(request.tool, request.args)
       : unreadable(`${[request.tool, ...request.args].join(' ')} is not among the commands that harden looks with`);
     case 'socketOwner': return findSocketOwner(request.path);
-    case 'containerProcesses': return present(containerProcesses(new Set(request.held)));
+    case 'containerProcesses': return present(containerProcesses(new Set(request.held), new Set(request.listening)));
   }
 }
 
@@ -309,17 +309,40 @@ function allProcesses(): Process[] {
 const programName = (word: string): string => basename(word.split(' ')[0] ?? '').replace(/^-|:$/g, '').slice(0, 64);
 
 /** Like `findSocketOwner` synchronous: two or four small reads of memory for each process. */
-function containerProcesses(held: ReadonlySet<number>): ContainerProcess[] {
+function containerProcesses(held: ReadonlySet<number>, asked: ReadonlySet<string>): ContainerProcess[] {
   return allProcesses().flatMap(({ pid, comm }) => {
     try {
       const containers = new Set(readFileSync(`/proc/${pid}/cgroup`, 'utf8').match(/[0-9a-f]{64}/g));
       if (containers.size === 0) return [];
       const names = new Set([comm, programName(commandLine(pid)[0] ?? ''), executable(pid)].filter((name) => name !== ''));
       const read = (name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8');
-      return [{ pid, containers: [...containers], names: [...names], ...(held.has(pid) && { held: { limits: read('limits'), status: read('status') } }) }];
+      return [{ pid, containers: [...containers], names: [...names], ...(held.has(pid) && { held: { limits: read('limits'), status: read('status') } }), ...([...containers].some((id) => asked.has(id)) && { listening: listeningSockets(pid) }) }];
     } catch (error) {
       // It ended meanwhile.
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH') return [];
+      throw error;
+    }
+  });
+}
+
+/** proc(5), /proc/PID/net/tcp and udp: TCP sockets that listen, and UDP sockets without a peer, of one process. */
+function listeningSockets(pid: number): string[] {
+  const inodes = new Set(readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+    } catch {
+      return []; // It was closed meanwhile.
+    }
+  }));
+  return inodes.size === 0 ? [] : ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((table) => {
+    try {
+      return readFileSync(`/proc/${pid}/net/${table}`, 'utf8').split('\n').flatMap((line) => {
+        const [, local = '', , state = '', , , , , , inode = ''] = line.trim().split(/\s+/);
+        return state === (table.startsWith('tcp') ? '0A' : '07') && inodes.has(inode) ? [`${table} ${local}`] : [];
+      });
+    } catch (error) {
+      // A kernel without IPv6.
+      if (errorCode(error) === 'ENOENT') return [];
       throw error;
     }
   });

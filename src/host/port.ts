@@ -37,6 +37,8 @@ export interface ContainerProcess {
   readonly names: readonly string[];
   /** /proc/PID/limits and /proc/PID/status, where they were asked for. */
   readonly held?: { readonly limits: string; readonly status: string };
+  /** What it listens on, "TABLE ADDRESS:PORT" as /proc/PID/net/TABLE writes it, where that was asked for. */
+  readonly listening?: readonly string[];
 }
 
 /** What a collector can ask of a host. */
@@ -50,7 +52,11 @@ export type ReadRequest =
   | { readonly kind: 'tool'; readonly tool: Tool; readonly args: readonly string[] }
   | { readonly kind: 'socketOwner'; readonly path: string }
   /** All processes in cgroups of containers, in one pass over /proc; what the kernel holds those of the given pids to. */
-  | { readonly kind: 'containerProcesses'; readonly held: readonly number[] };
+  | {
+    readonly kind: 'containerProcesses'; readonly held: readonly number[];
+    /** Ids of containers of whose processes it is asked what they listen on. */
+    readonly listening?: readonly string[];
+  };
 
 export type ReadResult<R extends ReadRequest> =
   R extends { kind: 'text' } ? string

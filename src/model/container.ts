@@ -15,6 +15,8 @@ export interface ContainerFacts {
   readonly processes?: Observed<readonly string[]>;
   /** Its `docker exec` sessions that are open (ExecIDs, GET /exec/ID/json); missing when nobody asked. `user` is "" for the container's own. */
   readonly execs?: Observed<readonly { readonly id: string; readonly privileged: boolean; readonly user: string }[]>;
+  /** What its processes listen on, of one that is on the network of the host; absent: nothing runs; missing for others, and when nobody asked. `loopback`: only the host itself reaches it. */
+  readonly listening?: Observed<readonly { readonly port: number; readonly protocol: 'tcp' | 'udp'; readonly loopback: boolean }[]>;
   /** What holds for its first process (/proc/PID/limits, /proc/PID/status); absent: nothing runs; missing where the engine is not this host's. */
   readonly inForce?: Observed<InForce>;
 }

@@ -70,9 +70,19 @@ export interface ParameterUse {
   readonly evidence: string;
 }
 
+/** A parameter that would settle a finding, for whoever asks a person. */
+export interface Ask {
+  /** Keys below `parameters` of harden.yaml: ["containers", "web", "memory"]. */
+  readonly parameter: readonly string[];
+  /** A value worth considering, as YAML; null: nobody but the owner can say. */
+  readonly suggested: string | null;
+  /** What the suggestion rests on, a sentence without its full stop; "" where there is nothing to say. */
+  readonly evidence: string;
+}
+
 export type Proposal =
   | { readonly edits: readonly ProposedEdit[]; readonly parameters: readonly ParameterUse[] }
-  | { readonly defer: DeferReason; readonly explanation: string; readonly needs?: string };
+  | { readonly defer: DeferReason; readonly explanation: string; readonly needs?: string; readonly asks?: readonly Ask[] };
 
 /** A parameter that a remediation reads, for `harden explain`. */
 export interface ParameterSpec {
@@ -225,6 +235,8 @@ export interface Deferred {
   readonly explanation: string;
   /** What would release it: a flag, a parameter, a person's step. */
   readonly needs: string | null;
+  /** The parameters among that, for whoever can ask for their values. */
+  readonly asks?: readonly Ask[];
 }
 
 export interface PlanInputs {

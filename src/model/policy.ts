@@ -17,6 +17,8 @@ export interface Policy {
   readonly waivers: readonly Waiver[];
   /** How long runs are kept with their backups; what is missing has a default. */
   readonly history?: Partial<Retention>;
+  /** Which of the parameters somebody gave when harden asked for them, and what they were told with the question. */
+  readonly asked?: readonly { readonly parameter: readonly string[]; readonly evidence: string }[];
 }
 
 /** A run that can be rolled back goes after `maxAgeDays`; any other then, and also when `keep` newer ones are there. */
@@ -126,6 +128,8 @@ export interface Parameters {
 export interface ContainerParameters {
   /** Bytes, or with the suffix b, k, m or g. */
   readonly memory?: string | number;
+  /** The limits of all containers that run may come to more than four fifths of the host's memory. */
+  readonly memoryOvercommit?: true;
   /** Overrides what the plan makes of the processes that it saw. */
   readonly pidsLimit?: number;
   readonly cpuShares?: number;
@@ -143,7 +147,13 @@ export interface ContainerParameters {
   readonly restart?: string;
   /** The address of the host on which ports are published that are published on all. */
   readonly publishAddress?: string;
-  /** The user-defined network that takes the place of the default bridge. */
+  /** By ports of the host below 1024 on which it is published: the port that takes the place of each, or "none". */
+  readonly hostPorts?: Readonly<Record<string, number | 'none'>>;
+  /** What it publishes when it leaves the network of the host, as for docker run -p; [] for nothing. */
+  readonly publish?: readonly string[];
+  /** Pin its image to the digest of the one that it runs. */
+  readonly pinImage?: true;
+  /** The user-defined network that takes the place of the default bridge, or of the host's. */
   readonly network?: string;
   /** Its own ulimits, as in daemon.json default-ulimits; {} takes them away. */
   readonly ulimits?: Readonly<Record<string, string | number>>;
@@ -153,7 +163,7 @@ export interface ContainerParameters {
   readonly withoutMounts?: readonly string[];
   /** Devices (host paths) that are taken away. */
   readonly withoutDevices?: readonly string[];
-  /** Take away seccomp=unconfined and apparmor=unconfined. */
+  /** Take away seccomp=unconfined, apparmor=unconfined and label=disable. */
   readonly confined?: true;
   /** Allow no-new-privileges where setuid programs may be in use. */
   readonly noNewPrivileges?: true;

@@ -1,4 +1,5 @@
 import { rootOf } from '../container/dependants.ts';
+import { replacedFields } from '../container/spec-edit.ts';
 import type { Action, ContainerFacts, Facts, Json, ObjectChange, ObjectEdit, Policy, SpecEdit } from '../model.ts';
 import { present, valueOf } from '../model.ts';
 import { escapeLine } from '../render/escape.ts';
@@ -32,10 +33,10 @@ function objectOf(edit: ObjectEdit, removed: ReadonlySet<string>, facts: Facts):
 export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string, value: Json])[] {
   switch (edit.kind) {
     case 'removeGroupMember': return [[`group ${edit.group}: ${edit.user}`, false]];
-    case 'changeContainer': return edit.edits.map((wish) => specClaim(`container ${edit.container.slice(0, 12)}`, wish));
+    case 'changeContainer': return edit.edits.flatMap((wish) => specClaims(`container ${edit.container.slice(0, 12)}`, wish));
     // Of amounts that its tasks need, each by what was seen of it, a service gets the largest.
-    case 'changeService': return edit.edits.filter((wish) => !isAmount(wish)).map((wish) => specClaim(`service ${edit.service}`, wish));
-    case 'changeComposeService': return edit.edits.map((wish) => specClaim(`service ${edit.service} of ${edit.project}`, wish));
+    case 'changeService': return edit.edits.filter((wish) => !isAmount(wish)).flatMap((wish) => specClaims(`service ${edit.service}`, wish));
+    case 'changeComposeService': return edit.edits.flatMap((wish) => specClaims(`service ${edit.service} of ${edit.project}`, wish));
     case 'swarmCertificates': return [['swarm: lifetime of certificates', edit.nodeCertExpiry]];
     case 'swarmAutolock': return [['swarm: file of the unlock key', edit.keyFile]];
     case 'removeContainer': return [[`container ${edit.container.slice(0, 12)}`, false]];
@@ -43,14 +44,15 @@ export function objectClaims(edit: ObjectEdit): readonly (readonly [key: string,
   }
 }
 
-/** Two edits of one item of a list meet at the item, two of one field at the field. */
-function specClaim(owner: string, edit: SpecEdit): readonly [key: string, value: Json] {
+/** Two edits of one item of a list meet at the item, or at the field of it that they change; two of one field at the field. */
+function specClaims(owner: string, edit: SpecEdit): readonly (readonly [key: string, value: Json])[] {
   const place = `${owner}: ${edit.path}`;
   switch (edit.op) {
-    case 'set': return [place, edit.value];
-    case 'add': return [`${place} ${JSON.stringify(edit.value)}`, true];
-    case 'remove': return [`${place} ${JSON.stringify(edit.value)}`, false];
-    case 'replace': return [`${place} ${JSON.stringify(edit.value)}`, edit.by];
+    case 'set': return [[place, edit.value]];
+    case 'add': return [[`${place} ${JSON.stringify(edit.value)}`, true]];
+    case 'remove': return [[`${place} ${JSON.stringify(edit.value)}`, false]];
+    case 'replace': return typeof edit.value !== 'object' ? [[`${place} ${JSON.stringify(edit.value)}`, edit.by]]
+      : Object.entries(replacedFields(edit)).map(([field, by]) => [`${place} ${JSON.stringify(edit.value)} ${field}`, by] as const);
   }
 }
 

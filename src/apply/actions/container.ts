@@ -8,7 +8,7 @@ import { healthSeconds } from '../../container/health.ts';
 import { keptName, replacementName } from '../../container/kept.ts';
 import { updateBody } from '../../container/live.ts';
 import { SHOWN_IN } from '../../container/shown-in.ts';
-import { applySpecEdits, fieldAt } from '../../container/spec-edit.ts';
+import { applySpecEdits, fieldAt, joinedEdits } from '../../container/spec-edit.ts';
 import { toCreateOptions } from '../../container/to-create.ts';
 import type { HealthBaseline } from '../../health.ts';
 import { messageOf } from '../../errors.ts';
@@ -48,11 +48,14 @@ async function replacementOf({ container, name }: About, { engine }: Session): P
 const fieldsOf = (spec: ContainerSpec, edits: readonly SpecEdit[]): JsonObject => Object.fromEntries(edits.map(({ path }) => [path, fieldAt(spec, path)]));
 
 /** Whether a field is what an edit makes of it. Of a list only what the edit is about counts: the engine has an order, and names for volumes, of its own. */
+/** What the engine makes of a namespace for which nothing is chosen, by its own settings. */
+const OF_THE_ENGINE: Readonly<Partial<Record<SpecEdit['path'], readonly string[]>>> = { 'namespaces.ipc': ['private', 'shareable'], 'namespaces.cgroup': ['private', 'host'] };
+
 function isMade(edit: SpecEdit, wanted: ContainerSpec, now: ContainerSpec): boolean {
   const value = fieldAt(now, edit.path);
   const has = (item: Json): boolean => (value as readonly Json[]).some((other) => isDeepStrictEqual(other, item));
   switch (edit.op) {
-    case 'set': return isDeepStrictEqual(fieldAt(wanted, edit.path), value);
+    case 'set': return isDeepStrictEqual(fieldAt(wanted, edit.path), value) || (fieldAt(wanted, edit.path) === '' && OF_THE_ENGINE[edit.path]?.some((mode) => mode === value) === true);
     case 'add': return has(edit.value);
     case 'remove': return !has(edit.value);
     case 'replace': return has(edit.by) && !has(edit.value);
@@ -61,7 +64,7 @@ function isMade(edit: SpecEdit, wanted: ContainerSpec, now: ContainerSpec): bool
 
 /** The engine answers 200 to what it cannot do. */
 function requireFields(name: string, wanted: ContainerSpec, now: ContainerSpec, edits: readonly SpecEdit[]): void {
-  const missing = edits.filter((edit) => !isMade(edit, wanted, now)).map(({ path }) => path);
+  const missing = joinedEdits(edits).filter((edit) => !isMade(edit, wanted, now)).map(({ path }) => path);
   if (missing.length > 0) throw new HostError(`The engine took the change of ${name}, and did not make it: ${[...new Set(missing)].join(', ')}.`);
 }
 
