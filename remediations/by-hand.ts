@@ -7,6 +7,8 @@ export interface ByHand {
   /** Why harden leaves it to a person. */
   readonly why: string;
   readonly steps: string;
+  /** The steps where the finding is on a container, if they are others. */
+  readonly inContainer?: string;
   readonly impact?: Impact;
   readonly risk?: Risk;
   /** Parameters that settle the finding: with one, it is a choice. */
@@ -14,9 +16,9 @@ export interface ByHand {
 }
 
 /** A remediation that is a task for a person: every finding is deferred with the steps. */
-export function byHand<D>(check: Check<D>, { effect, why, steps, impact = 'none', risk = 'behaviour', parameters = [] }: ByHand): Remediation<D> {
+export function byHand<D>(check: Check<D>, { effect, why, steps, inContainer, impact = 'none', risk = 'behaviour', parameters = [] }: ByHand): Remediation<D> {
   return remedy(check, {
-    mode: 'manual', effect, impact, risk, parameters, manual: steps,
-    propose: () => defer('manual', why, steps),
+    mode: 'manual', effect, impact, risk, parameters, manual: inContainer === undefined ? steps : `${steps} Where a container added it: ${inContainer}`,
+    propose: ({ target }) => defer('manual', why, target.kind === 'container' ? inContainer ?? steps : steps),
   });
 }

@@ -36,9 +36,9 @@ export interface CollectOptions {
   /** Where harden keeps its journal: it may know what the daemon started with. */
   readonly stateDir?: string;
   readonly progress?: (message: string) => void;
-  /** Look inside the file systems of images. */
+  /** Look inside the file systems of images, and at what containers added to them. */
   readonly deep?: boolean;
-  /** Which images `deep` looks into; all where nothing is said. */
+  /** Which images and containers `deep` looks into; all where nothing is said. */
   readonly targets?: TargetSelection;
   /** Also measure what containers use and have written. */
   readonly evidence?: boolean;
@@ -76,8 +76,9 @@ export async function collect(options: CollectOptions = {}): Promise<Facts> {
     const facts = await collectFrom(engine, reader, options.stateDir ?? '/var/lib/harden', options.evidence === true, (options.env ?? process.env)['DOCKER_CONTENT_TRUST']);
     const measured = options.diskUsage === true ? { ...facts, diskUsage: await measureDisk(engine, options.progress) } : facts;
     if (options.deep !== true) return measured;
-    const { withFilesystems } = await import('./image/look-inside.ts');
-    return await withFilesystems(engine, measured, options.targets, options.progress ?? (() => undefined));
+    const [{ withFilesystems }, { withAddedFiles }] = await Promise.all([import('./image/look-inside.ts'), import('./container/look-inside.ts')]);
+    const progress = options.progress ?? (() => undefined);
+    return await withAddedFiles(engine, await withFilesystems(engine, measured, options.targets, progress), options.targets, progress);
   } finally {
     engine.close();
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type {
-  AccountFacts, AppliedSettings, AuditFacts, AuditRule, ComposeFacts, ConfigFile, ContainerEvidence, ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources,
-  ContainerRuntime, ContainerSecurity, ContainerSpec, DaemonFacts, DiskUsage, EngineFacts, EngineInfo, EngineVersion, ExecHistory, Facts, FileStat, Healthcheck, HostFacts, ImageConfig,
+  AccountFacts, AddedFiles, AppliedSettings, AuditFacts, AuditRule, ComposeFacts, ConfigFile, ContainerEvidence, ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources,
+  ContainerRuntime, ContainerSecurity, ContainerSpec, DaemonFacts, DiskUsage, EngineFacts, EngineInfo, EngineVersion, ExecHistory, Facts, FileStat, Healthcheck, HostFacts, ImageAccounts, ImageConfig,
   ImageFacts, ImageFilesystem, InForce, Json, JsonObject, MountPoint, MountSpec, NetworkAttachment, NetworkFacts, Observed, Owner, PluginFacts, ServiceDefinition, SocketUnitFacts, SwarmFacts,
   SwarmNodeFacts, UnitFacts, VulnerabilityScan,
 } from './model.ts';
@@ -182,6 +182,11 @@ const evidence = shape<ContainerEvidence>({
   pids: observed(number),
 });
 
+const setuid = list(shape<ImageFilesystem['setuid'][number]>({ path: text, mode: number, uid: number, gid: number }));
+const imageAccounts = observed(shape<ImageAccounts>({
+  duplicates: list(z.object({ kind: z.enum(['uid', 'user', 'gid', 'group']), value: text, names: texts })), emptyPasswords: list(z.object({ name: text, file: text })),
+}));
+
 const container = shape<ContainerFacts>({
   id: text, name: text, spec: observed(spec), unmodelled: texts, runtime: observed(runtime), owner,
   evidence: evidence.exactOptional(),
@@ -189,16 +194,15 @@ const container = shape<ContainerFacts>({
   execs: observed(list(z.object({ id: text, privileged: flag, user: text }))).exactOptional(),
   listening: observed(list(z.object({ port: number, protocol: z.enum(['tcp', 'udp']), loopback: flag }))).exactOptional(),
   inForce: observed(shape<InForce>({ ulimits, seccomp: z.enum(['off', 'strict', 'filter']), noNewPrivileges: flag, capabilities: texts })).exactOptional(),
+  added: observed(shape<AddedFiles>({ changed: number, setuid, secrets: list(z.object({ path: text, what: text })), accounts: imageAccounts })).exactOptional(),
 });
 
 const filesystem = shape<ImageFilesystem>({
   layers: number, platform: textOrNull,
-  setuid: list(shape<ImageFilesystem['setuid'][number]>({ path: text, mode: number, uid: number, gid: number })),
+  setuid,
   secrets: list(shape<ImageFilesystem['secrets'][number]>({ path: text, what: text, layer: number, removed: flag })),
   leftovers: list(shape<ImageFilesystem['leftovers'][number]>({ kind: z.enum(['cache', 'unneeded']), path: text, files: number, layer: number, removed: flag })),
-  accounts: observed(z.object({
-    duplicates: list(z.object({ kind: z.enum(['uid', 'user', 'gid', 'group']), value: text, names: texts })), emptyPasswords: list(z.object({ name: text, file: text })),
-  })),
+  accounts: imageAccounts,
   packages: list(shape<ImageFilesystem['packages'][number]>({ manager: z.enum(['dpkg', 'apk', 'rpm']), count: numberOrNull })),
 });
 

@@ -111,7 +111,7 @@ const ceilings: Extend = (command) => command
   .addOption(new Option('--max-impact <impact>', 'the most that a change may cost now (default: reload)').choices(IMPACTS).helpGroup(ALLOW))
   .addOption(new Option('--max-risk <risk>', 'whether something that works today may stop working (default: safe)').choices(RISKS).helpGroup(ALLOW));
 const deep: Extend = (command) => command.addOption(
-  new Option('--deep', 'look inside the files of images; the engine writes a copy of each to its disk meanwhile').helpGroup(WHAT));
+  new Option('--deep', 'look inside the files of images, of which the engine writes copies to its disk meanwhile, and at what containers changed of them').helpGroup(WHAT));
 const image: Extend = (command) => command.addOption(
   new Option('--image <ref|tar>', 'this image alone: a name, or the path of what `docker save` wrote or of an OCI layout').helpGroup(WHAT));
 const ticket: Extend = (command) => command.addOption(

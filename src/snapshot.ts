@@ -89,10 +89,8 @@ function maskImage(image: ImageFacts): ImageFacts {
 }
 
 /** Contents are never kept; a path may still be made of a secret. */
-const maskFilesystem = (files: ImageFilesystem): ImageFilesystem => {
-  const masked = <T extends { readonly path: string }>(found: readonly T[]): readonly T[] => found.map((item) => ({ ...item, path: maskSecretsInText(item.path) }));
-  return { ...files, setuid: masked(files.setuid), secrets: masked(files.secrets), leftovers: masked(files.leftovers) };
-};
+const maskPaths = <T extends { readonly path: string }>(found: readonly T[]): readonly T[] => found.map((item) => ({ ...item, path: maskSecretsInText(item.path) }));
+const maskFilesystem = (files: ImageFilesystem): ImageFilesystem => ({ ...files, setuid: maskPaths(files.setuid), secrets: maskPaths(files.secrets), leftovers: maskPaths(files.leftovers) });
 
 const maskSwarm = (swarm: SwarmFacts): SwarmFacts => ({
   ...swarm,
@@ -117,6 +115,7 @@ function maskContainer(container: ContainerFacts): ContainerFacts {
     spec: mapObserved(container.spec, maskSpec),
     // Programs choose what they are called.
     ...(container.processes !== undefined && { processes: mapObserved(container.processes, (names) => names.map(maskSecretsInText)) }),
+    ...(container.added !== undefined && { added: mapObserved(container.added, (files) => ({ ...files, setuid: maskPaths(files.setuid), secrets: maskPaths(files.secrets) })) }),
   };
 }
 

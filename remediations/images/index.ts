@@ -20,6 +20,7 @@ import { scanned } from './scanned.ts';
 import { userRemediation } from './user.ts';
 
 const BUILT = 'An image is changed where it is built: in its Dockerfile.';
+const ANEW = 'create it anew from its image (docker compose up --force-recreate, or docker rm and docker run), which drops all that it wrote outside of volumes';
 const REBUILD = 'Build the image again, and create its containers from the new one.';
 
 /** Section 4, in the order of its checks. */
@@ -65,9 +66,10 @@ export const imageRemediations: readonly Remediation[] = [
   }),
   byHand(setuid, {
     effect: 'Fewer programs in the image change their user.',
-    why: 'Which of the files are needed is for whoever builds the image to say.',
+    why: 'Which of the files are needed is for whoever builds the image or wrote them to say.',
     steps: 'harden scan --deep lists them. Add to the last stage of the Dockerfile, while it is still root, RUN find / -xdev -perm /6000 -type f -exec chmod a-s {} +, with exceptions for what is '
       + `needed (su, sudo and passwd stop working for other users). ${REBUILD} Name what stays in images.setuidFiles.`,
+    inContainer: `find out who wrote it (docker diff CONTAINER); docker exec -u 0 CONTAINER chmod a-s PATH takes the bit away now. Then ${ANEW}.`,
     impact: 'recreate',
     parameters: [{ name: 'images.setuidFiles', description: 'Setuid and setgid files that images may have; * stands for anything', example: '[/usr/bin/su, /usr/bin/passwd]' }],
   }),
@@ -151,13 +153,15 @@ export const imageRemediations: readonly Remediation[] = [
     steps: 'Replace the key or password where it is valid: everybody who could pull the image may have it. Then keep it out of the build: name it in .dockerignore, use RUN --mount=type=secret,id=NAME '
       + 'for builds, and a mount or a secret at run time. RUN rm in a later instruction does not help: the layer below keeps the file. Keys that a package makes when it is installed (etc/ssh/ssh_host_*_key, '
       + `etc/ssl/private/ssl-cert-snakeoil.key) go in the same RUN. ${REBUILD} Remove the old image here and from registries. Name test keys in images.publicFiles.`,
+    inContainer: `replace the secret where it is valid if others may have read it; give it as a file in a mount (a Compose or swarm secret, a tmpfs), and ${ANEW}. docker commit would put it into an image.`,
     impact: 'recreate',
     parameters: [{ name: 'images.publicFiles', description: 'Files of images that hold no secret although they look like it; * stands for anything', example: '["*/test/fixtures/*.pem"]' }],
   }),
   byHand(emptyPassword, {
     effect: 'Nobody becomes another user without a password.',
-    why: BUILT,
+    why: 'An image is changed where it is built, and who wrote the account of a container has to be found out.',
     steps: `Lock the account in the Dockerfile: RUN passwd -l NAME (shadow), or RUN sed -i 's/^NAME::/NAME:!:/' /etc/shadow (anywhere); where the empty field is in /etc/passwd, put x into it. ${REBUILD}`,
+    inContainer: `find out who added it; docker exec -u 0 CONTAINER passwd -l NAME locks the account now. Then ${ANEW}.`,
     impact: 'recreate',
   }),
   byHand(uniqueAccounts, {
@@ -165,6 +169,7 @@ export const imageRemediations: readonly Remediation[] = [
     why: 'Which of the two is to keep the number, and the files that have it, is for whoever builds the image to say.',
     steps: `Give one of them another number in the Dockerfile (RUN usermod -u 10001 NAME, RUN groupmod -g 10001 NAME) and its files with it (chown), or remove it (RUN userdel NAME). ${REBUILD} `
       + 'Volumes with files of the old number need chown once.',
+    inContainer: `find out who added it; docker exec -u 0 CONTAINER deluser NAME (or userdel) takes it away now. Then ${ANEW}.`,
     impact: 'recreate',
   }),
   byHand(packageCache, {

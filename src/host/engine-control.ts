@@ -80,6 +80,7 @@ const unlockKeyOf = (docker: Dockerode): Promise<unknown> => new Promise((resolv
 export interface Modem {
   dial: (options: {
     readonly path: string; readonly method: string; readonly statusCodes: Readonly<Record<number, boolean>>; readonly options?: object; readonly abortSignal?: AbortSignal;
+    readonly isStream?: boolean;
   }, callback: (error: Error | null | undefined, answer: unknown) => void) => void;
 }
 

@@ -110,6 +110,16 @@ export interface Engine {
    * and as much space as the image. Whoever stops reading ends the transfer.
    */
   imageArchive(id: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * What a container changed of its image (GET /containers/ID/changes), as the JSON text of a list of { Path, Kind }, streamed; undefined: it vanished. The
+   * engine may have to walk all its files first.
+   */
+  containerChanges(id: string, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * The files of a container, whatever its state, as one tar without volumes and other mounts (GET /containers/ID/export), streamed; undefined: it vanished.
+   * The engine only reads for it. Whoever stops reading ends the transfer.
+   */
+  containerArchive(id: string, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** By id; those that vanish meanwhile are left out. */
   evidence(ids: readonly string[]): Promise<ReadonlyMap<string, RawEvidence>>;
   /** GET /system/df, without volumes where the engine can leave them out. It may take minutes. */
@@ -173,6 +183,19 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     return failed?.status === 'unreadable' ? failed : present(found.flatMap((exec) => (exec.status === 'present' ? [exec.value] : [])));
   };
 
+  /** A part of a container as the engine sends it; undefined: it vanished. */
+  const ofContainer = async (id: string, part: 'changes' | 'export', abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
+    // The id becomes part of a URL path.
+    if (!/^[0-9a-f]{12,64}$/i.test(id)) return undefined;
+    archiveClient ??= createClient(endpoint, agent, ARCHIVE_TIMEOUT_MS);
+    try {
+      return await streamOf(await archiveClient, `/containers/${id}/${part}`, abortSignal);
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw engineError(error, endpoint);
+    }
+  };
+
   return {
     endpoint,
     version: async () => {
@@ -234,6 +257,8 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       const seconds = typeof created === 'string' ? Date.parse(created) / 1000 : 0;
       return { listed: { Id: id ?? '', RepoTags: tags ?? null, RepoDigests: digests ?? null, Created: seconds, Size: size ?? 0 }, inspect, history: history ?? unreadable('the image vanished') };
     },
+    containerChanges: (id, abortSignal) => ofContainer(id, 'changes', abortSignal),
+    containerArchive: (id, abortSignal) => ofContainer(id, 'export', abortSignal),
     imageArchive: async (id) => {
       if (!/^(sha256:)?[0-9a-f]{12,64}$/i.test(id)) return undefined;
       archiveClient ??= createClient(endpoint, agent, ARCHIVE_TIMEOUT_MS);
@@ -296,6 +321,14 @@ const measure = (docker: Dockerode, inParts: boolean, abortSignal: AbortSignal):
   const what = inParts ? { path: `/v1.${MEASURES_PARTS}/system/df?`, options: { _query: { type: ['image', 'container', 'build-cache'] } } } : { path: '/system/df' };
   (docker.modem as Modem).dial({ ...what, method: 'GET', statusCodes: { 200: true }, abortSignal }, (error, answer) => {
     if (error === null || error === undefined) resolve(answer as Json);
+    else reject(error);
+  });
+});
+
+/** An answer as it comes: the client's own calls hold it as a whole, or take no signal. */
+const streamOf = (docker: Dockerode, path: string, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => new Promise((resolve, reject) => {
+  (docker.modem as Modem).dial({ path, method: 'GET', isStream: true, statusCodes: { 200: true }, abortSignal }, (error, answer) => {
+    if (error === null || error === undefined) resolve(answer as AsyncIterable<Uint8Array>);
     else reject(error);
   });
 });

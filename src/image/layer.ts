@@ -72,16 +72,46 @@ export async function summarizeLayer(input: AsyncIterable<Uint8Array>, budget: B
   }
 }
 
-async function* metered(chunks: AsyncIterable<Buffer>, budget: Budget, note: (chunk: Buffer) => void): AsyncGenerator<Buffer> {
+/** Which members of a tar are looked at, where not all are. */
+export interface Chosen {
+  /** By path; whoever answers yes has seen it. */
+  wants(path: string): boolean;
+  /** Nothing that is still to come is wanted. */
+  isDone(): boolean;
+}
+
+/**
+ * Looks at some files of a tar that is no layer: what is called like a whiteout is a file like others. It is read until nothing more is wanted.
+ * Packages and leftovers are not looked for.
+ * @throws ImageError when it is no valid tar, was cut, or takes more than the budget
+ */
+export async function summarizeFiles(input: AsyncIterable<Uint8Array>, budget: Budget, chosen: Chosen): Promise<LayerSummary> {
+  const source = byteSource(metered(input, budget, () => undefined));
+  try {
+    return { ...await readEntries(source, budget, chosen), diffId: '' };
+  } finally {
+    await source.close();
+  }
+}
+
+async function* chosenEntries(entries: AsyncIterable<TarEntry>, chosen: Chosen, count: () => void): AsyncGenerator<TarEntry> {
+  for await (const entry of entries) {
+    count();
+    if (chosen.wants(entry.path)) yield entry;
+    if (chosen.isDone()) return;
+  }
+}
+
+async function* metered<T extends Uint8Array>(chunks: AsyncIterable<T>, budget: Budget, note: (chunk: T) => void): AsyncGenerator<T> {
   for await (const chunk of chunks) {
     budget.bytes += chunk.length;
-    if (budget.bytes > budget.limits.bytes) throw new ImageError(`its layers unpack to more than ${Math.floor(budget.limits.bytes / 2 ** 30)} GiB`);
+    if (budget.bytes > budget.limits.bytes) throw new ImageError(`its files unpack to more than ${Math.floor(budget.limits.bytes / 2 ** 30)} GiB`);
     note(chunk);
     yield chunk;
   }
 }
 
-async function readEntries(source: ByteSource, budget: Budget): Promise<Omit<LayerSummary, 'diffId'>> {
+async function readEntries(source: ByteSource, budget: Budget, chosen?: Chosen): Promise<Omit<LayerSummary, 'diffId'>> {
   const traces = fingerprints();
   const setuid = new Map<string, { mode: number; uid: number; gid: number }>();
   const secrets = new Map<string, string>();
@@ -110,13 +140,18 @@ async function readEntries(source: ByteSource, budget: Budget): Promise<Omit<Lay
     }
   };
 
-  for await (const entry of tarEntries(source)) {
+  const count = (): void => {
     budget.entries += 1;
     if (budget.entries > budget.limits.entries) throw new ImageError(`it has more than ${budget.limits.entries} files`);
+  };
+
+  const whole = chosen === undefined;
+  for await (const entry of whole ? tarEntries(source) : chosenEntries(tarEntries(source, true), chosen, count)) {
+    if (whole) count();
     const { path, type } = entry;
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
-    if (name.startsWith('.wh.')) {
+    if (whole && name.startsWith('.wh.')) {
       const directory = path.slice(0, Math.max(slash, 0));
       if (name === '.wh..wh..opq') traces.add('opaque', directory);
       // Other names of this kind are AUFS's own.
@@ -128,7 +163,7 @@ async function readEntries(source: ByteSource, budget: Budget): Promise<Omit<Lay
     // A later member of the same path replaces the earlier one; a secret in the earlier one can still be had from the layer.
     for (const map of [setuid, accounts, packages]) map.delete(path);
     if (type === 'directory') continue;
-    const leftover = leftoverAt(path);
+    const leftover = whole ? leftoverAt(path) : null;
     if (leftover !== null) noteLeftover(leftover);
     const original = type === 'link' ? setuid.get(cleanLink(entry)) : undefined;
     if ((type === 'file' || type === 'link') && ((entry.mode & 0o6000) !== 0 || original !== undefined)) {
@@ -141,7 +176,7 @@ async function readEntries(source: ByteSource, budget: Budget): Promise<Omit<Lay
       accounts.set(path, rows);
       continue;
     }
-    const database = packageDatabase(path);
+    const database = whole ? packageDatabase(path) : null;
     if (database !== null) {
       remember(path);
       const { manager, count } = database;

@@ -62,7 +62,7 @@ async function filesystemOf(
 
 const REPORT_EVERY = 4 << 20;
 
-async function* reported(chunks: AsyncIterable<Uint8Array>, report: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+export async function* reported(chunks: AsyncIterable<Uint8Array>, report: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   let read = 0;
   let next = REPORT_EVERY;
   for await (const chunk of chunks) {

@@ -113,10 +113,11 @@ export function cleanPath(path: string): string {
 }
 
 /**
- * The members of a tar, in order; each may be read until the next is asked for. The source is read up to the end of the tar.
+ * The members of a tar, in order; each may be read until the next is asked for. The source is read up to the end of the tar. `mustBeMarked`: a tar
+ * without the blocks that mark its end was cut.
  * @throws ImageError
  */
-export async function* tarEntries(source: ByteSource): AsyncGenerator<TarEntry> {
+export async function* tarEntries(source: ByteSource, mustBeMarked = false): AsyncGenerator<TarEntry> {
   let pax: ReadonlyMap<string, string> = new Map();
   let longName: string | null = null;
   let longLink: string | null = null;
@@ -138,7 +139,7 @@ export async function* tarEntries(source: ByteSource): AsyncGenerator<TarEntry> 
   for (;;) {
     const block = await source.take(BLOCK);
     const extended = pax.size > 0 || longName !== null || longLink !== null;
-    if (block.length === 0 && !extended) return;
+    if (block.length === 0 && !extended && !mustBeMarked) return;
     if (block.length < BLOCK) throw truncated();
     if (isZero(block)) {
       const second = await source.take(BLOCK);

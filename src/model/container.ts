@@ -1,4 +1,5 @@
 import type { Json, Observed } from './base.ts';
+import type { ImageAccounts, ImageFilesystem } from './facts.ts';
 
 export interface ContainerFacts {
   readonly id: string;
@@ -19,6 +20,22 @@ export interface ContainerFacts {
   readonly listening?: Observed<readonly { readonly port: number; readonly protocol: 'tcp' | 'udp'; readonly loopback: boolean }[]>;
   /** What holds for its first process (/proc/PID/limits, /proc/PID/status); absent: nothing runs; missing where the engine is not this host's. */
   readonly inForce?: Observed<InForce>;
+  /** What it added to the files of its image or changed of them; missing where nobody looked inside (--deep). */
+  readonly added?: Observed<AddedFiles>;
+}
+
+/**
+ * What checks ask about the files that a container wrote outside of mounts. What its image has in the same way is left out, as far as somebody looked
+ * into the image. Paths are absolute; contents are never kept.
+ */
+export interface AddedFiles {
+  /** How many files and directories it added or changed, apart from what the engine makes. */
+  readonly changed: number;
+  readonly setuid: ImageFilesystem['setuid'];
+  /** Private keys and credentials: `what` says which kind. */
+  readonly secrets: readonly { readonly path: string; readonly what: string }[];
+  /** Of passwd, shadow and group those that it changed; absent: none. */
+  readonly accounts: Observed<ImageAccounts>;
 }
 
 /** What the kernel holds a process to. */

@@ -89,6 +89,46 @@ describe.skipIf(skipReason('systemd') !== null)(titled('inside images', 'systemd
       expect((await scan(host, ...limited('1'))).results[0]?.findings[0]?.message).not.toContain('stopped container');
     });
 
+    test('--deep reads what containers added to their image, running or paused, and asks for the files of no other', async () => {
+      const ofContainers = ['image.setuid', 'image.secret-files', 'image.empty-password', 'image.unique-accounts'];
+      const each = (outcome: string): Record<string, string> => Object.fromEntries(ofContainers.map((check) => [check, outcome]));
+      const make = async (name: string, command: string): Promise<string> => (await host.exec(`docker ${command} --name ${name} good:1 sleep 1000`, { check: true })).stdout.trim();
+      const [dirty, same, created] = [await make('dirty', 'run -d'), await make('same', 'run -d'), await make('created', 'create')];
+      await host.exec(
+        `docker exec dirty sh -c 'cp /bin/busybox /bin/rootsh && chmod 4755 /bin/rootsh && echo toor::0:0::/:/bin/sh >> /etc/passwd && : > /.wh.x' && docker cp /srv/bad/key dirty:/root/key && docker cp /srv/bad/key created:/key`,
+        { check: true });
+      const state = async (): Promise<string> => (await host.exec(['docker', 'inspect', '-f', '{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}}', 'dirty', 'same'], { check: true })).stdout;
+      const exported = async (): Promise<readonly string[]> => (await host.exec(
+        'docker events --since 2020-01-01T00:00:00Z --until $(( $(date +%s) + 1 )) --filter event=export --format "{{.Actor.ID}}"', { check: true })).stdout.split('\n').filter((line) => line !== '');
+      const before = await state();
+      const select = ['--deep', '-c', ofContainers.join(','), '-i', 'good*,bad*,dirty,same,created'];
+      const document = await scan(host, ...select);
+      expect(of(document, dirty)).toEqual(each('warn'));
+      expect(of(document, same)).toEqual(each('pass'));
+      expect(of(document, created)).toEqual({ ...each('pass'), 'image.secret-files': 'warn' });
+      expect(await state()).toBe(before);
+      // The engine tells of an export that was read to its end only: that of one that changed nothing is never asked for.
+      expect(await exported()).not.toContain(same);
+      expect(document.results.flatMap(({ findings }) => findings.filter(({ target }) => target.id === same).map(({ message }) => message))).toEqual(ofContainers.map(() => 'It changed no file of its image'));
+      const messages = document.results.flatMap(({ findings }) => findings.filter(({ target }) => target.id === dirty).map(({ message }) => message));
+      expect(messages).toEqual([
+        'It added or changed /bin/rootsh (4755)', 'It wrote a private key at /root/key', 'No password is asked of toor (/etc/passwd)', 'uid 0 stands for 2 entries (root and toor)',
+      ]);
+      expect(JSON.stringify(document)).not.toContain(SECRET);
+      const { deferred } = await plan(host, ...select);
+      expect(deferred.filter(({ target }) => target.id === dirty).map(({ check, reason, needs }) => `${check} ${reason} ${needs?.includes('create it anew from its image') === true}`))
+        .toEqual(ofContainers.map((check) => `${check} manual true`));
+      await host.exec('docker pause dirty', { check: true });
+      const paused = await scan(host, '--deep', '-c', ofContainers.join(','), '-i', 'dirty');
+      expect(of(paused, dirty)).toEqual(each('warn'));
+      expect(of(paused, good)).toEqual(Object.fromEntries(ofContainers.map((check) => [check, undefined])));
+      expect(await state()).toMatch(/^paused /u);
+      await host.exec('docker unpause dirty', { check: true });
+      expect(await harden(host, ['collect', '--deep', '-o', '/tmp/containers.json'])).toMatchObject({ code: 0 });
+      expect(await host.readFile('/tmp/containers.json')).not.toContain(SECRET);
+      expect(of(await scan(host, '--facts', '/tmp/containers.json', '-c', ofContainers.join(',')), dirty)).toEqual(each('warn'));
+    });
+
     test('an archive that was cut or changed is refused, and nothing is judged', async () => {
       const damage = { cut: 'head -c 100000 /tmp/good.tar > /tmp/damaged.tar', changed: "sed 's/toor/t00r/g' /tmp/good.tar > /tmp/damaged.tar" };
       for (const [name, command] of Object.entries(damage)) {
