@@ -238,6 +238,15 @@ function build(context: Context, exit: (code: ExitCode) => void): Command {
       .addOption(new Option('-o, --output <file>', 'where to write it (mode 0700); - is standard output').makeOptionMandatory().helpGroup(OUTPUT)),
     engine, snapshot, restart, selection, targets, vulnerabilities, deep, parameters, ceilings, common,
   ).action(async (plan: string | undefined, options: GenerateOptions) => exit(await (await import('./commands/generate.ts')).generateShell(plan, options, context)));
+  extend(
+    generate.command('ansible')
+      .description('An Ansible project: one role for all hosts, and the plan as the variables of this one. A project that is there gets one more host.')
+      .showHelpAfterError('`harden generate ansible --help` lists what it takes.')
+      .addHelpText('after', `\nExit codes: ${EXITS.generate}; 2 it could not do its job.`)
+      .argument('[plan]', 'a plan saved by `harden plan -o`; flags may only lower its ceilings')
+      .addOption(new Option('-o, --output <directory>', 'the directory of the project; site.yml is its playbook').makeOptionMandatory().helpGroup(OUTPUT)),
+    engine, snapshot, restart, selection, targets, vulnerabilities, deep, parameters, ceilings, common,
+  ).action(async (plan: string | undefined, options: GenerateOptions) => exit(await (await import('./commands/generate-ansible.ts')).generateAnsible(plan, options, context)));
 
   extend(
     command('rewrite', look, 'Harden a docker run line or a compose file without an engine, and print what to change.')

@@ -45,6 +45,7 @@ describe('usage', () => {
     [['generate', 'shell', '--facts', HOST], /^harden: required option '-o, --output <file>' not specified\n/],
     [['generate', 'shell', '--facts', HOST, '-o', ''], /^harden: -o: name the file of the script, or - for standard output\n/],
     [['generate', 'shell', 'nowhere.json', '-o', '-'], /^harden: nowhere\.json cannot be read: ENOENT/],
+    [['generate', 'ansible', '--facts', HOST, '-o', '-'], /^harden: -o: name the directory of the project\n/],
     [['scan', '--frobnicate', 'f'], "harden: unknown option '--frobnicate'\n`harden scan --help` lists what it takes.\n"],
     [['plan', '--max-impact', 'huge'], /^harden: .*'huge' is invalid\. Allowed choices are none, reload, restart, recreate, data\.\n.*\n$/],
     [['scan', '--level', '3'], /^harden: .*'3' is invalid\. It must be 1 or 2\.\n.*\n$/],

@@ -50,7 +50,7 @@ const LIVE_FORMATS: Readonly<Record<string, (spec: ContainerSpec) => readonly [f
   'resources.memory': ({ resources: { memory } }) => ['{{.HostConfig.Memory}}', String(memory ?? 0)],
   'resources.memorySwap': ({ resources: { memorySwap } }) => ['{{.HostConfig.MemorySwap}}', String(memorySwap ?? 0)],
   'resources.cpuShares': ({ resources: { cpuShares } }) => ['{{.HostConfig.CpuShares}}', String(cpuShares ?? 0)],
-  'resources.pidsLimit': ({ resources: { pidsLimit } }) => ['{{with .HostConfig.PidsLimit}}{{if gt . 0}}{{.}}{{else}}0{{end}}{{else}}0{{end}}', String(pidsLimit ?? 0)],
+  'resources.pidsLimit': ({ resources: { pidsLimit } }) => ['{{with json .HostConfig.PidsLimit}}{{if or (eq . "null") (eq . "-1")}}0{{else}}{{.}}{{end}}{{end}}', String(pidsLimit ?? 0)],
   restart: ({ restart: { name, maximumRetryCount } }) => ['{{or .HostConfig.RestartPolicy.Name "no"}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}', `${name}:${maximumRetryCount}`],
 };
 
