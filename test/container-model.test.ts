@@ -283,7 +283,7 @@ describe('a printed line', () => {
   test('hides secrets wherever they stand', () => {
     const shown = line(secret);
     for (const value of ['hunter', 'abc123', 'tok-1', 'pw@', 't0k', 'p4ss']) expect(shown).not.toContain(value);
-    expect(shown).toContain('PLAIN=ok');
+    expect(shown).toContain('PLAIN=***');
     expect(shown).toContain('--user me');
     expect(line(plain)).toBe(`docker run --detach --name plain ${line(plain).split('--name plain ')[1] ?? ''}`);
   });

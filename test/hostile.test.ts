@@ -177,7 +177,7 @@ describe('lists', () => {
       const container = { id: one, name: other, replaced: one, since: other, spared: null } as unknown as Kepts['containers'][number];
       const layer = { runId: one, container: other, path: one, since: other, spared: one } as unknown as Kepts['layers'][number];
       const rollback = {
-        runId: one, createdAt: other, restores: [{ path: one, action: 'restore' }], takesBack: [other], lost: [one], daemon: 'restart', effects: { method: { kind: 'command', command: other } }, facts: null,
+        runId: one, createdAt: other, restores: [{ path: one, action: 'restore' }], takesBack: [other], lost: [one], saved: [other], daemon: 'restart', effects: { method: { kind: 'command', command: other } }, facts: null,
       } as unknown as RollbackPlan;
       for (const text of [renderHistory(runs, other, COLOUR), renderKept({ containers: [container], layers: [layer], runs: [] }, COLOUR), renderRollback(rollback, COLOUR)]) {
         expect(terminalDanger(text, { color: true })).toBeNull();

@@ -447,7 +447,7 @@ async function execute(execution: Execution, before: readonly Finding[], replan:
       failure = messageOf(error);
       if (error instanceof Interrupted) interrupted = error.signal;
       session.progress(`failed: ${failure}`);
-      leftovers = await undo(session, execution.effects(), baseline, true);
+      leftovers = await undo(session, execution.effects(), () => Promise.resolve(baseline), true);
       progress.set(changes, leftovers.length === 0 ? 'reverted' : 'failed', failure);
       if (leftovers.length === 0) await execution.noteReverted().catch((problem: unknown) => remarks.push(messageOf(problem)));
       break;

@@ -304,7 +304,8 @@ export async function rollback(session: Session, runId: string, still: (run: Run
   try {
     if (!still(await readRun(session.stateDir, runId, session.reader))) throw new UsageError(`Run ${runId} is not to be undone any more.`);
     const { effects, facts } = await planRollback(session, runId);
-    const baseline = facts === null ? NOTHING_KNOWN : await takeBaseline(facts, session);
+    const early = facts === null ? NOTHING_KNOWN : await takeBaseline(facts, session);
+    const baseline = async (): Promise<HealthBaseline> => (facts === null || effects.actions.length === 0 ? early : takeBaseline(await session.collect(), session));
     const unfinished = (await rollbacksOf(session, runId)).filter(({ closed }) => !closed);
     const run = await createRun(session.stateDir, session.writer, { ...runHeader(session, null, facts), undoes: runId }, null);
     const sequence = await run.intent({ kind: 'rollback', change: null, undoes: runId });

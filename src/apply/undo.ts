@@ -62,9 +62,10 @@ async function restoreFile(session: Session, { path, before, made }: FileUndo): 
 /**
  * Takes a run back: actions in reverse order, then files in reverse order, then what re-reads them, the daemon last. Every part is tried even when another fails.
  * Returns what could not be put back, as sentences; empty when everything is as it was.
- * `immediate`: called by the failing run itself, so whatever differs from before is its own doing.
+ * `immediate`: called by the failing run itself, so whatever differs from before is its own doing. `baseline` is asked for once the actions are
+ * taken back: until then what they made may run, which goes with them.
  */
-export async function undo(session: Session, effects: RunEffects, baseline: HealthBaseline, immediate: boolean): Promise<string[]> {
+export async function undo(session: Session, effects: RunEffects, baseline: () => Promise<HealthBaseline>, immediate: boolean): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (what: string, act: () => Promise<void>): Promise<void> => {
     try {
@@ -94,8 +95,8 @@ export async function undo(session: Session, effects: RunEffects, baseline: Heal
   const { audit, daemon } = effects;
   if (audit !== null) await attempt('restoring the kernel\'s audit rules', () => restoreKernelRules(session.writer, audit.dropIn, audit.kernelBefore, immediate));
   if (daemon !== null) {
-    await attempt('returning the daemon to its old configuration', () => returnDaemon(session, {
-      configPath: effects.configPath, before: config?.before, wayBack: effects.wayBack, startedWith: effects.startedWith, activation: daemon, method: effects.method, baseline,
+    await attempt('returning the daemon to its old configuration', async () => returnDaemon(session, {
+      configPath: effects.configPath, before: config?.before, wayBack: effects.wayBack, startedWith: effects.startedWith, activation: daemon, method: effects.method, baseline: await baseline(),
       alsoStart: effects.alsoStart,
     }));
   }
