@@ -143,6 +143,16 @@ const where = fc.nat({ max: HOSTS.length - 1 }).chain((host) => fc.record({ host
 
 const judged = (host: Facts): ReturnType<typeof evaluate> => evaluate(checks, remediations, host, defaultPolicy, { now: NOW, durationMs: 0, tool: TOOL });
 
+/** The facts of a snapshot; null: it is refused, and by nothing but a sentence for people. */
+async function readOrRefused(tree: unknown): Promise<Facts | null> {
+  try {
+    return await snapshotFrom(JSON.stringify(tree), 'x.json');
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    return null;
+  }
+}
+
 describe('whatever a snapshot says', () => {
   it('it is refused as a snapshot, or judged and planned on without a fault', async () => {
     await fc.assert(fc.asyncProperty(where, value, fc.constantFrom('set', 'add', 'delete'), fc.string({ unit: 'binary' }), async ({ host, path }, changed, how, key) => {
@@ -152,13 +162,8 @@ describe('whatever a snapshot says', () => {
         else if (how === 'set') holder[name] = changed;
         else Object.defineProperty(holder, key === '' ? '__proto__' : key, { value: changed, enumerable: true, configurable: true, writable: true });
       });
-      let read: Facts;
-      try {
-        read = await snapshotFrom(JSON.stringify(tree), 'x.json');
-      } catch (error) {
-        expect(error).toBeInstanceOf(UsageError);
-        return;
-      }
+      const read = await readOrRefused(tree);
+      if (read === null) return;
       expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
       const { plan } = makePlan({
         facts: read, policy: { ...defaultPolicy, maxImpact: 'data', maxRisk: 'irreversible' }, checks, remediations, tool: TOOL, now: NOW, restart: restartMethod(read, undefined),
@@ -182,13 +187,8 @@ describe('whatever a snapshot says', () => {
         if (gone && !Array.isArray(holder)) Reflect.deleteProperty(holder, name);
         else holder[name] = { status: 'unreadable', reason: 'nobody could' };
       });
-      let read: Facts;
-      try {
-        read = await snapshotFrom(JSON.stringify(tree), 'x.json');
-      } catch (error) {
-        expect(error).toBeInstanceOf(UsageError);
-        return;
-      }
+      const read = await readOrRefused(tree);
+      if (read === null) return;
       const before = judged(known as unknown as Facts).report.results;
       const passes = judged(read).report.results.filter(({ outcome }) => outcome === 'pass').map(({ check }) => check);
       const could = new Set(before.filter(({ outcome }) => outcome === 'pass').map(({ check }) => check));
