@@ -52,8 +52,17 @@ export const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END 
 /** NAME=value and --name value of a secret's name, the value bare or in quotes: environment files, unit files, flags such as --log-opt splunk-token=…. */
 const ASSIGNMENT = /(?<![\w.-])([\d.-]*)([A-Za-z_][\w.-]*)(\s*=\s*)("(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'|[^\s"',;]+)/g;
 
+/** An option of a secret's name and the word after it, which `maskArguments` masks in a list of words: --password x, "--password", "x". */
+const OPTION = /(?<![\w.-])(--?)([A-Za-z][\w.-]*)(?:([ \t]+)(?!-)((?:"(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'|\\.|[^\s"'\\])+)|(["'][ \t]*,[ \t]*)(?!["']-)("(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*'))/g;
+
+function maskOption(match: string, dashes: string, name: string, blank = '', word = '', comma = '', listed = ''): string {
+  const quote = /^["']/.exec(word + listed)?.[0] ?? '';
+  return isSecretName(name) ? `${dashes}${name}${blank}${comma}${quote}${MASK}${quote}` : match;
+}
+
 function maskPatterns(text: string): string {
   return CLIENT_OPTIONS.reduce((masked, option) => masked.replace(option, `$1${MASK}`), text)
+    .replace(OPTION, maskOption)
     .replace(ENV_OPTION, (_, option: string, quote = '', quoted = '', bare = '') => `${option}${quote}${quoted}${bare}=${MASK}${quote}`)
     .replace(PRIVATE_KEY, MASK)
     .replace(WORD, maskUserinfo)

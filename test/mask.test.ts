@@ -28,13 +28,16 @@ describe('masking', () => {
     ['curl -fs http://x/ -u admin:S', 'curl -fs http://x/ -u admin:***'],
     ['CMD mysqladmin ping -h x -u root -pS', 'CMD mysqladmin ping -h x -u root -p***'],
     ['redis-cli -h x -a S ping', 'redis-cli -h x -a *** ping'],
+    ['docker run app --password S --user me', 'docker run app --password *** --user me'],
+    ["app --api-key 'S S' --token", "app --api-key '***' --token"],
+    ['CMD ["app", "--password", "S", "--authorization-plugin", "opa"]', 'CMD ["app", "--password", "***", "--authorization-plugin", "opa"]'],
     ['docker run -e PLAIN=S -u 1000:1000 --env "OTHER=S" x', 'docker run -e PLAIN=*** -u 1000:1000 --env "OTHER=***" x'],
   ])('%s', (text, expected) => {
     expect(maskSecretsInText(text.replace(/S(?=[\s"'@]|$)/g, SECRET))).toBe(expected);
   });
 
   it('comes to an end with a text of a megabyte, whatever it is made of', () => {
-    for (const piece of ['x', 'a=', 'a="', "a='", 'a://', 'eyJ-', '1.', ' ', 'bearer ', 'a@', '\\"', "t='a=", 'curl ', 'curl -u ', 'mysql-', 'mysql -', 'redis-cli ', ' -e "A=', ' -e A="', " -e A='"]) {
+    for (const piece of ['x', 'a=', 'a="', "a='", 'a://', 'eyJ-', '1.', ' ', 'bearer ', 'a@', '\\"', "t='a=", 'curl ', 'curl -u ', 'mysql-', 'mysql -', 'redis-cli ', ' -e "A=', ' -e A="', " -e A='", '--', '--a ', '--token ', '--token "', '"--token", ']) {
       const text = piece.repeat(Math.ceil(2 ** 20 / piece.length));
       expect(maskSecretsInText(`${text} DB_PASSWORD=${SECRET}`)).not.toContain(SECRET);
     }
