@@ -142,7 +142,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('executors do the same', 
     for (const other of others) expect(other).toEqual(first);
     const plans = await each((host) => hardenJson<PlanDocumentJson>(host, ['plan', '-c', '1,2,3,5', ...PLAN], [0]));
     kinds = [...new Set(plans[0]?.changes.map(({ kind }) => kind))].sort();
-    expect(kinds).toEqual(EQUIVALENCE.filter(({ test: where }) => where === 'equivalence').map(({ kind }) => kind).sort());
+    expect(kinds).toEqual(EQUIVALENCE.filter(({ compared }) => compared).map(({ kind }) => kind).sort());
   });
 
   test('each makes the plan', async () => {
