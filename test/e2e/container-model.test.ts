@@ -105,7 +105,7 @@ const call = ({ method, path, body }) => new Promise((resolve, reject) => {
   });
   request.on('error', reject); request.end(body === undefined ? undefined : JSON.stringify(body));
 });
-let input = ''; process.stdin.on('data', (part) => { input += part; });
+let input = ''; process.stdin.setEncoding('utf8'); process.stdin.on('data', (part) => { input += part; });
 process.stdin.on('end', async () => { const answers = []; for (const one of JSON.parse(input)) answers.push(await call(one)); process.stdout.write(JSON.stringify(answers)); });
 `;
 
