@@ -206,15 +206,21 @@ const YAML_MEMBER = /(^|[\s{,"'-])(["']?)([A-Za-z_][\w.-]*)\2(\s*:[ \t]+)("(?:[^
 /** A variable of a compose file's `environment`, as a member or as NAME=VALUE: all but its value. */
 const YAML_VARIABLE = /^(\s*(?:-\s+)?["']?[A-Za-z_][\w.-]*["']?(?:\s*:[ \t]+|=))(?=\S)[^\r]*/;
 
+/** The sections of a compose file whose members have names of the user's own. */
+const SECTIONS = /^["']?(?:services|networks|volumes|configs|secrets)["']?\s*:\s*(?:#.*)?$/;
+
 /**
  * The text of a YAML file with the secrets in it masked and its lines kept, so that two masked texts make the diff that the two texts would.
- * Under `environment` every value is one.
+ * Under `environment` every value is one. What a file calls its services and networks are names, whatever they sound like.
  */
 export function maskSecretsInYamlText(text: string): string {
   let below: number | null = null;
   let environment: number | null = null;
   /** Where the variables of the environment begin: what is further in belongs to the value of one. */
   let variables: number | null = null;
+  /** Below a top-level section of names, and how far in these begin. */
+  let named = false;
+  let names: number | null = null;
   return text.split('\n').map((line) => {
     const indent = /^[ -]*/.exec(line)?.[0].length ?? 0;
     // The lines of a block scalar, a list or a mapping under a secret's name.
@@ -230,7 +236,10 @@ export function maskSecretsInYamlText(text: string): string {
     const name = opened?.[2]?.toLowerCase() ?? '';
     environment = name === 'environment' ? (opened?.[1]?.length ?? 0) : null;
     variables = null;
-    below = isSecretName(name) && name !== 'secrets' ? (opened?.[1]?.length ?? 0) : null;
+    if (/^[^\s#]/.test(line)) [named, names] = [SECTIONS.test(line), null];
+    else if (named && /^\s*[^\s#]/.test(line)) names ??= indent;
+    const isName = named && indent === names && !/[|>]/.test(opened?.[0] ?? '');
+    below = isSecretName(name) && name !== 'secrets' && !isName ? (opened?.[1]?.length ?? 0) : null;
     return maskSecretsInText(line
       .replace(/(^|[\s{,])(["']?environment["']?\s*:\s*)([{[&*][^\r]*)/, `$1$2${MASK}`)
       .replace(YAML_MEMBER, (match: string, before: string, quote: string, member: string, colon: string) =>

@@ -75,6 +75,16 @@ describe('the texts of compose files', () => {
     expect(maskSecretsInYamlText(masked)).toBe(masked);
   });
 
+  it('show services and networks by their names, and under them what is no secret', () => {
+    const text = [
+      'services:', '  # for all', '  auth:', '    image: x', '    token:', `      deep: ${SECRET}`, `    password: ${SECRET}`, '    environment:', `      A: ${SECRET}`, '  token-store:   # old', '    read_only: true',
+      `  secret: ${SECRET}`, '  cookie: |', `    ${SECRET}`, 'secrets:', '  api_key:', '    file: ./kept', 'x-auth:', `  a: ${SECRET}`, 'x-more:', '  auth:', `    a: ${SECRET}`, '',
+    ].join('\n');
+    const masked = maskSecretsInYamlText(text);
+    expect(masked).not.toContain(SECRET);
+    for (const kept of ['  auth:\n    image: x\n', '    read_only: true\n', '    file: ./kept\n']) expect(masked).toContain(kept);
+  });
+
   it('are masked in time', () => {
     for (const piece of ['environment:\n', ' environment: {', '- A=', 'a: b\n', '  ']) expect(maskSecretsInYamlText(piece.repeat(Math.ceil(2 ** 19 / piece.length)))).not.toContain(SECRET);
   });

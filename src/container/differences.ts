@@ -58,7 +58,8 @@ function normalize(raw: JsonObject, apiVersion: string): JsonObject {
         NetworkMode: mode === 'default' ? 'bridge' : mode,
         // The client does not keep their order.
         Binds: texts(host['Binds']).filter((bind) => !ANONYMOUS.test(bind)).sort(),
-        Mounts: list(host['Mounts']).map((mount) => normalMount(raw, mount)),
+        // Nor do all clients keep that of these, of which each has a target of its own.
+        Mounts: [...list(host['Mounts'])].sort((a, b) => (text(at(a, 'Target')) < text(at(b, 'Target')) ? -1 : 1)).map((mount) => normalMount(raw, mount)),
         CapAdd: texts(host['CapAdd']).map(capability).sort(),
         CapDrop: texts(host['CapDrop']).map(capability).sort(),
         SecurityOpt: texts(host['SecurityOpt']).map(securityOption).sort(),
