@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { fileURLToPath } from 'node:url';
 import { checks } from '../dist/checks/index.js';
 import { remediationFor } from '../dist/remediations/index.js';
-import { CHANGING_COMMANDS, FIXED_PATHS, NAMED_PATHS, READING_COMMANDS, READING_ROUTES } from '../dist/src/authority.js';
+import { CHANGING_COMMANDS, CHANGING_ROUTES, FIXED_PATHS, NAMED_PATHS, READING_COMMANDS, READING_ROUTES } from '../dist/src/authority.js';
 import { EDITIONS } from '../dist/src/model.js';
 import { EQUIVALENCE } from '../dist/src/portable/equivalence.js';
 import { explanation } from '../dist/src/render/catalogue.js';
@@ -91,6 +91,8 @@ const differencesPage = [
 
 const code = (text) => `\`${text}\``;
 const table = (head, rows) => [`| ${head.join(' | ')} |`, `|${'---|'.repeat(head.length)}`, ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`), ''];
+const routeRow = ({ method, path: route, why }) => [code(`${method} ${route}`), why];
+
 const authorityPage = [
   '# What harden reads, runs and asks',
   '',
@@ -106,7 +108,7 @@ const authorityPage = [
   ...table(['command', 'why'], READING_COMMANDS.map(({ tool, args, why }) => [code([tool, ...args].join(' ')), why])),
   '## Requests to the engine to look',
   '',
-  ...table(['request', 'why'], READING_ROUTES.map(({ path: route, why }) => [code(`GET ${route}`), why])),
+  ...table(['request', 'why'], READING_ROUTES.map(routeRow)),
   '## Files that are read on every host',
   '',
   ...table(['what of them', 'paths', 'why'], FIXED_PATHS.map(({ how, paths, why }) => [how === 'text' ? 'content' : how === 'list' ? 'names in it' : 'mode, owner, kind', paths.map(code).join(' '), why])),
@@ -118,8 +120,13 @@ const authorityPage = [
   '## Commands to change (apply, rollback, recover, gc)',
   '',
   ...table(['command', 'what for'], Object.entries(CHANGING_COMMANDS).filter(([, why]) => why !== null).map(([tool, why]) => [code(tool), why])),
-  'To write files it runs `lsattr` and `cp` besides, on its own copies. What it changes on the engine is in the plan, change by change.',
+  'To write files it runs `lsattr` and `cp` besides, on its own copies.',
   '',
+  '## Requests to the engine to change it (apply, rollback, recover, gc)',
+  '',
+  'What is changed is in the plan, change by change. The client that changes an engine sends nothing else than this.',
+  '',
+  ...table(['request', 'why'], CHANGING_ROUTES.map(routeRow)),
 ].join('\n');
 
 const equivalencePage = [

@@ -2,7 +2,7 @@ import { auditRequests, auditStatPaths } from './collect/audit.ts';
 import { DEFAULT_CONFIG_PATH, ENVIRONMENT_FILES, HOST_STATS, HOST_TEXTS, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
 import { MANAGED_PATHS } from './managed.ts';
 
-export { CHANGING_COMMANDS, READING_COMMANDS, READING_ROUTES } from './host/authority.ts';
+export { CHANGING_COMMANDS, CHANGING_ROUTES, READING_COMMANDS, READING_ROUTES } from './host/authority.ts';
 
 /** Paths that the collectors look at on every host: `text` is read, `stat` is mode, owner and kind, `list` are names. */
 export interface FixedPaths {

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHANGING_COMMANDS, FIXED_PATHS, NAMED_PATHS, READING_COMMANDS, READING_ROUTES } from '../src/authority.ts';
+import { CHANGING_COMMANDS, CHANGING_ROUTES, FIXED_PATHS, NAMED_PATHS, READING_COMMANDS, READING_ROUTES } from '../src/authority.ts';
 import { collect } from '../src/collect.ts';
 import { directoriesAbove } from '../src/collect/paths.ts';
-import { isReadingCommand, readingRouteOf } from '../src/host/authority.ts';
+import { isReadingCommand, routeOf } from '../src/host/authority.ts';
 import { connectEngine } from '../src/host/engine.ts';
 import { createLocalReader } from '../src/host/local-reader.ts';
 import type { HostReader, ReadRequest, Tool } from '../src/host/port.ts';
@@ -93,7 +93,7 @@ describe.each(['bookworm', 'trixie'])('a recorded host: %s', (name) => {
   });
 
   test('asks the engine nothing but GET, and nothing that is not in the table', () => {
-    expect(asked.filter((line) => !line.startsWith('GET ') || readingRouteOf(line.slice(4)) === null)).toEqual([]);
+    expect(asked.filter((line) => routeOf(READING_ROUTES, line.split(' ')[0] ?? '', line.replace(/^\S+ /, '')) === null)).toEqual([]);
     expect(asked.length).toBeGreaterThan(8);
   });
 });
@@ -101,7 +101,7 @@ describe.each(['bookworm', 'trixie'])('a recorded host: %s', (name) => {
 test('the page in docs has every row of the tables', () => {
   const page = readFileSync(new URL('../docs/authority.md', import.meta.url), 'utf8');
   const rows = [
-    ...READING_COMMANDS.map(({ tool, args }) => `\`${[tool, ...args].join(' ')}\``), ...READING_ROUTES.map(({ path }) => `\`GET ${path}\``), ...FIXED_PATHS.flatMap(({ paths }) => paths.map((path) => `\`${path}\``)),
+    ...READING_COMMANDS.map(({ tool, args }) => `\`${[tool, ...args].join(' ')}\``), ...[...READING_ROUTES, ...CHANGING_ROUTES].map(({ method, path }) => `\`${method} ${path}\``), ...FIXED_PATHS.flatMap(({ paths }) => paths.map((path) => `\`${path}\``)),
     ...NAMED_PATHS.map(({ named: what }) => what), ...Object.entries(CHANGING_COMMANDS).flatMap(([tool, why]) => (why === null ? [] : [`| \`${tool}\` |`])),
   ];
   expect(rows.filter((row) => !page.includes(row))).toEqual([]);
@@ -148,7 +148,58 @@ describe('what is not in the tables', () => {
       server.close();
       await rm(directory, { recursive: true });
     }
-    for (const path of ['/containers/x/exec', '/containers/x/attach', '/build', '/swarm/unlockkey', '/containers/x/archive', '/secrets', '/configs/x', '/volumes/prune', '/../info']) expect(readingRouteOf(path)).toBeNull();
-    expect(new Set(READING_ROUTES.map(({ path }) => path)).size).toBe(READING_ROUTES.length);
+  });
+
+  test.each([
+    ['looks', READING_ROUTES, ['/containers/x/exec', '/containers/x/attach', '/build', '/swarm/unlockkey', '/containers/x/archive', '/secrets', '/configs/x', '/volumes/prune', '/../info', '/containers/a/b/json']],
+    ['makes changes', CHANGING_ROUTES, ['/containers/x/exec', '/exec/x/start', '/containers/x/attach', '/containers/x/kill', '/build', '/volumes/x', '/networks/x', '/swarm/leave', '/secrets/create', '/containers/a/b/start', '/plugins/x/disable']],
+  ] as const)('has no route for a client that %s', (_, routes, paths) => {
+    for (const path of paths) for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE']) expect([method, path, routeOf(routes, method, path)]).toEqual([method, path, null]);
+    for (const path of ['/containers/prune', '/images/create', '/images/prune']) expect(routeOf(routes, 'POST', path)).toBeNull();
+    expect(new Set(routes.map(({ method, path }) => `${method} ${path}`)).size).toBe(routes.length);
+  });
+
+  test('the client that changes an engine asks for every request in its table, and for no other', async () => {
+    const sent: string[] = [];
+    const server = createServer((request, response) => {
+      sent.push(`${request.method ?? ''} ${request.url ?? ''}`);
+      const stat = Buffer.from(JSON.stringify({ mode: 0 })).toString('base64');
+      response.writeHead(request.url?.includes('/create') === true ? 201 : request.method === 'DELETE' && request.url?.startsWith('/containers/') === true || /start|stop|rename/.test(request.url ?? '') ? 204 : 200, { 'content-type': 'application/json', 'x-docker-container-path-stat': stat })
+        .end(request.method === 'HEAD' ? '' : /(?:changes|tasks|containers\/json)\b/.test(request.url ?? '') ? '[]' : '{"Id":"a","Spec":{},"Version":{"Index":1}}');
+    });
+    const directory = await mkdtemp(join(tmpdir(), 'harden-authority-'));
+    const socket = join(directory, 'engine.sock');
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    const engine = await connectEngine({ dockerHost: `unix://${socket}`, env: {} });
+    const { control } = engine;
+    try {
+      await control.apiVersion();
+      await control.memoryBytes();
+      await control.usersOfImage('sha256:a');
+      await control.inspectImage('a/b:c');
+      await control.removeImage('a.example/b:c');
+      await control.createContainer({ name: 'x', body: {}, connect: [{ network: 'a/b', endpoint: {} }] });
+      await control.startContainer('a');
+      await control.stopContainer('a');
+      await control.renameContainer('a', 'b');
+      await control.updateContainer('a', {});
+      await control.containerChanges('a');
+      for await (const chunk of await control.exportContainer('a')) expect(chunk).toBeDefined();
+      expect(await control.isSocketIn('a', '/x/y')).toBe(false);
+      await control.removeContainer('a');
+      await control.service('a/b');
+      await control.tasks('a');
+      await control.updateService('a', 1, {});
+      await control.unlockKey();
+      await control.updateSwarm((spec) => spec);
+    } finally {
+      engine.close();
+      server.closeAllConnections();
+      server.close();
+      await rm(directory, { recursive: true });
+    }
+    const taken = sent.map((line) => routeOf(CHANGING_ROUTES, line.split(' ')[0] ?? '', line.replace(/^\S+ /, '')));
+    expect(sent.filter((_, index) => taken[index] === null)).toEqual([]);
+    expect(CHANGING_ROUTES.filter((route) => !taken.includes(route))).toEqual([]);
   });
 });

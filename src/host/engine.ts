@@ -10,7 +10,7 @@ import { at, object, textRecord, texts } from '../collect/json.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { mapObserved, present, unreadable } from '../model.ts';
-import { readingRouteOf } from './authority.ts';
+import { CHANGING_ROUTES, READING_ROUTES, routeOf, type Route } from './authority.ts';
 import type { EngineControl, Modem } from './engine-control.ts';
 import { createEngineControl } from './engine-control.ts';
 
@@ -142,10 +142,15 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY, ...(endpoint.tls?.verify === false && { rejectUnauthorized: false }) });
   // docker-modem prints the options of every request in full, whether or not anyone wants its debug output: a tenth of a second for an agent.
   Object.defineProperty(agent, inspect.custom, { value: () => 'Agent' });
-  let client: Promise<Dockerode> | undefined;
-  let archiveClient: Promise<Dockerode> | undefined;
-  let measuringClient: Promise<Dockerode> | undefined;
-  let changingClient: Promise<Dockerode> | undefined;
+  /** Loaded when it is first used. */
+  const clientFor = (routes: readonly Route[], timeout?: number): (() => Promise<Dockerode>) => {
+    let client: Promise<Dockerode> | undefined;
+    return () => (client ??= createClient(endpoint, agent, timeout).then((docker) => restricted(docker, routes)));
+  };
+  const patience = options.measureTimeoutMs ?? MEASURE_TIMEOUT_MS;
+  const archiveClient = clientFor(READING_ROUTES, ARCHIVE_TIMEOUT_MS);
+  // The signal of whoever asks comes first: a silent engine is nothing unusual there.
+  const measuringClient = clientFor(READING_ROUTES, patience + REQUEST_TIMEOUT_MS);
   const askOf = (connected: () => Promise<Dockerode>) => async (what: (docker: Dockerode) => Promise<unknown>): Promise<Json> => {
     try {
       return (await what(await connected())) as Json;
@@ -153,7 +158,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       throw engineError(error, endpoint);
     }
   };
-  const ask = askOf(async () => readingOnly(await (client ??= createClient(endpoint, agent))));
+  const ask = askOf(clientFor(READING_ROUTES));
   const expectObject = (value: Json): JsonObject => {
     if (typeof value !== 'object' || value === null || Array.isArray(value) || Buffer.isBuffer(value)) throw notDocker(endpoint, 'the answer is no JSON object');
     return value;
@@ -187,9 +192,8 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   const ofContainer = async (id: string, part: 'changes' | 'export', abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
     // The id becomes part of a URL path.
     if (!/^[0-9a-f]{12,64}$/i.test(id)) return undefined;
-    archiveClient ??= createClient(endpoint, agent, ARCHIVE_TIMEOUT_MS);
     try {
-      return await streamOf(await archiveClient, `/containers/${id}/${part}`, abortSignal);
+      return await streamOf(await archiveClient(), `/containers/${id}/${part}`, abortSignal);
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
       throw engineError(error, endpoint);
@@ -261,9 +265,8 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     containerArchive: (id, abortSignal) => ofContainer(id, 'export', abortSignal),
     imageArchive: async (id) => {
       if (!/^(sha256:)?[0-9a-f]{12,64}$/i.test(id)) return undefined;
-      archiveClient ??= createClient(endpoint, agent, ARCHIVE_TIMEOUT_MS);
-      try {
-        return (await readingOnly(await archiveClient).getImage(id).get()) as AsyncIterable<Uint8Array> & NodeJS.ReadableStream;
+        try {
+        return (await (await archiveClient()).getImage(id).get()) as AsyncIterable<Uint8Array> & NodeJS.ReadableStream;
       } catch (error) {
         if (statusOf(error) === 404) return undefined;
         throw engineError(error, endpoint);
@@ -277,12 +280,9 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     diskUsage: async () => {
       const version = expectObject(await ask((docker) => docker.version()))['ApiVersion'];
       const inParts = typeof version === 'string' && Number(version.split('.')[1]) >= MEASURES_PARTS;
-      const patience = options.measureTimeoutMs ?? MEASURE_TIMEOUT_MS;
       const abortSignal = AbortSignal.timeout(patience);
-      // The signal comes first: a silent engine is nothing unusual here.
-      measuringClient ??= createClient(endpoint, agent, patience + REQUEST_TIMEOUT_MS);
       try {
-        return expectObject(await measure(readingOnly(await measuringClient), inParts, abortSignal));
+        return expectObject(await measure(await measuringClient(), inParts, abortSignal));
       } catch (error) {
         throw abortSignal.aborted ? new EngineError(`the engine at ${endpoint.url} did not tell within ${Math.ceil(patience / 1000)} s how much space is used`, { cause: error }) : engineError(error, endpoint);
       }
@@ -296,22 +296,18 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
       ]);
       return { swarm, nodes, services };
     },
-    control: createEngineControl(askOf(() => (changingClient ??= createClient(endpoint, agent))), statusOf),
+    control: createEngineControl(askOf(clientFor(CHANGING_ROUTES)), statusOf),
     close: () => agent.destroy(),
   };
 }
 
-const READING = new WeakSet<object>();
-
-/** A client that sends nothing but what looks: a scan cannot change an engine, whatever asks it to. */
-function readingOnly(docker: Dockerode): Dockerode {
+/** A client that sends nothing but what stands in the table: a scan cannot change an engine, whatever asks it to. */
+function restricted(docker: Dockerode, routes: readonly Route[]): Dockerode {
   const modem = docker.modem as Modem;
-  if (READING.has(modem)) return docker;
-  READING.add(modem);
   const dial = modem.dial.bind(modem);
   modem.dial = (options, callback) => {
-    if (options.method === 'GET' && readingRouteOf(options.path) !== null) dial(options, callback);
-    else callback(new Error(`${options.method} ${options.path} is not among the requests that harden looks with`), null);
+    if (routeOf(routes, options.method, options.path) !== null) dial(options, callback);
+    else callback(new Error(`${options.method} ${options.path} is not among the requests that harden ${routes === READING_ROUTES ? 'looks' : 'makes changes'} with`), null);
   };
   return docker;
 }
