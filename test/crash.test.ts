@@ -5,8 +5,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { applyPlan, type ApplyResult } from '../src/apply/apply.ts';
 import { finishRun, unfinishedRuns } from '../src/apply/recover.ts';
 import { rollback, runsToUndo } from '../src/apply/rollback.ts';
+import type { Session } from '../src/apply/session.ts';
+import { HostError, type ToolResult } from '../src/host/port.ts';
 import { listRuns } from '../src/journal.ts';
-import type { Change, FileChange, ObjectChange, Plan } from '../src/model.ts';
+import type { Change, FileChange, JsonObject, ObjectChange, Plan } from '../src/model.ts';
 import { planDocument, type PlanResult } from '../src/plan.ts';
 import { CONFIG, Life, newWorld, PLAIN, RULES, sessionOn, WEB, worldState, type MemoryFault, type When, type World } from './memory-host.ts';
 
@@ -137,6 +139,51 @@ const everywhere = (operations: readonly string[]): { at: number; when: When; wh
   operations.flatMap((operation, index) => stagesOf(index + 1).map((when) => ({ at: index + 1, when, what: `${when} ${index + 1}: ${operation}` })));
 const said = (title: string, ends: readonly ('old' | 'new')[]): boolean =>
   process.stderr.write(`${title}: ${ends.length} survived (${ends.filter((end) => end === 'old').length} as before, ${ends.filter((end) => end === 'new').length} as after)\n`);
+
+describe('a daemon that does not bear its new configuration', () => {
+  const isNew = (world: World): boolean => world.daemon.startedWith?.includes('userland-proxy') === true;
+  async function applied(change: (session: Session, world: World) => Partial<Session>): Promise<{ world: World; result: ApplyResult }> {
+    const world = newWorld();
+    const session = sessionOn(world, new Life(null), stateDir);
+    return { world, result: await applyPlan(planDocument(PLAN), { ...session, ...change(session, world) }, planned) };
+  }
+  const runs = (session: Session, what: string, then: (plainly: () => Promise<ToolResult>) => Promise<ToolResult>): Partial<Session> => ({
+    writer: { ...session.writer, run: (tool, args, options) => (`${tool} ${args.join(' ')}`.startsWith(what) ? then(() => session.writer.run(tool, args, options)) : session.writer.run(tool, args, options)) },
+  });
+
+  it.each<[string, RegExp, (session: Session, world: World) => Partial<Session>]>([
+    ['refuses it', /failed \(exit 1\)/, (session, world) => runs(session, 'systemctl restart', async (plainly) => ({ ...await plainly(), code: isNew(world) ? 1 : 0 }))],
+    ['hangs in the restart', /did not finish/, (session, world) => runs(session, 'systemctl restart', async (plainly) => {
+      const result = await plainly();
+      if (isNew(world)) throw new HostError('systemctl did not finish within 120 s and was ended');
+      return result;
+    })],
+    ['never answers again', /did not answer within 60 s/, (_, world) => ({ ping: () => Promise.resolve(!isNew(world)) })],
+    ['ends over and over', /does not stay up: process \d+, which the restart made, has ended, and another one/, (session, world) => ({
+      collect: () => {
+        if (isNew(world) && clock.ms > restartedAt + 3_000) world.daemon.pid += 1;
+        return session.collect();
+      },
+      ...runs(session, 'systemctl restart', (plainly) => {
+        restartedAt = clock.ms;
+        return plainly();
+      }),
+    })],
+    ['comes up without its containers', /container plain does not run/, (session, world) => runs(session, 'systemctl restart', async (plainly) => {
+      const result = await plainly();
+      if (isNew(world)) {
+        const raw = world.containers.get(PLAIN);
+        if (raw !== undefined) world.containers.set(PLAIN, { ...raw, State: { ...raw['State'] as JsonObject, Status: 'exited', Running: false } });
+      }
+      return result;
+    })],
+  ])('%s: the old one comes back by itself', async (_, failure, change) => {
+    const { world, result } = await applied(change);
+    expect(result).toMatchObject({ exitCode: 3, leftovers: [], failure: expect.stringMatching(failure) as string });
+    expect(stateOf(world)).toEqual(OLD());
+  });
+  let restartedAt = 0;
+});
 
 describe('a run on a host in memory', () => {
   it('survives its end at every operation', async () => {

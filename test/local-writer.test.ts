@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,6 +103,40 @@ describe('replace', () => {
   });
 });
 
+describe('create', () => {
+  async function* chunks(...parts: readonly (string | Error)[]): AsyncGenerator<Uint8Array> {
+    for (const part of parts) {
+      await Promise.resolve();
+      if (part instanceof Error) throw part;
+      yield Buffer.from(part);
+    }
+  }
+
+  it('writes a new private file as its bytes come, and leaves nothing of one that could not be written wholly', async () => {
+    const old = process.umask(0);
+    try {
+      await writer.create(at('layer.tar'), chunks('one', '', 'two'));
+    } finally {
+      process.umask(old);
+    }
+    expect([readFileSync(at('layer.tar'), 'utf8'), stateOf(at('layer.tar'))]).toEqual(['onetwo', { mode: 0o600, ...self }]);
+    await expect(writer.create(at('broken.tar'), chunks('one', new Error('the engine went away')))).rejects.toThrow('the engine went away');
+    expect(readdirSync(directory)).toEqual(['layer.tar']);
+  });
+
+  it('replaces nothing, follows no link, and makes no directory', async () => {
+    writeFileSync(at('there'), 'kept');
+    symlinkSync('target', at('dangling'));
+    for (const name of ['there', 'dangling']) await expect(writer.create(at(name), chunks('new'))).rejects.toThrow(HostError);
+    expect([readFileSync(at('there'), 'utf8'), existsSync(at('target'))]).toEqual(['kept', false]);
+    await expect(writer.create(at('none', 'file'), chunks('new'))).rejects.toThrow(`the directory ${at('none')} does not exist`);
+    mkdirSync(at('open'));
+    chmodSync(at('open'), 0o777);
+    await expect(writer.create(at('open', 'file'), chunks('new'))).rejects.toThrow('can be written by everybody');
+  });
+
+});
+
 describe('refusal', () => {
   const replaceable = async (path: string): Promise<void> => {
     expect(await writer.refusal(path)).toBeNull();
@@ -186,6 +220,7 @@ describe('refusal', () => {
         readOnly: await writer.refusal(absolute('ro/f')),
         readOnlyNew: await writer.refusal(absolute('ro/new')),
         full: await writer.replace(absolute('full/f'), Buffer.alloc(1 << 20), metadata).catch((error) => error.message),
+        fullNew: await writer.create(absolute('full/new'), (async function* () { yield Buffer.alloc(1 << 20); })()).catch((error) => error.message),
         left: [readdirSync('full'), readFileSync('full/f', 'utf8')],
       };
       console.log(JSON.stringify(result));`;
@@ -201,6 +236,7 @@ describe('refusal', () => {
       readOnly: expect.stringContaining('read-only file system') as string,
       readOnlyNew: expect.stringContaining(`${at('ro')} is on a read-only file system`) as string,
       full: expect.stringContaining('no space is left') as string,
+      fullNew: expect.stringContaining('no space is left') as string,
       left: [['f'], 'old'],
     });
   }, 30_000);
@@ -280,6 +316,17 @@ describe('run', () => {
     expect(existsSync(at('wrote'))).toBe(true);
     spawnSync('sh', ['-c', 'ps -o pid= --ppid "$0" 2>/dev/null | xargs -r kill; kill "$0"', stdout.trim()]);
   }, 20_000);
+
+  it('waits for a tool that a killed harden left at work, and names one that does not end', async () => {
+    const left = spawn('sleep', ['600'], { env: { HARDEN_TOOL: '1' }, stdio: 'ignore' });
+    await new Promise((resolve) => left.once('spawn', resolve));
+    await expect(writer.awaitLeftTools(300)).rejects.toThrow(`sleep 600 (process ${String(left.pid)})`);
+    const waiting = writer.awaitLeftTools(20_000);
+    left.kill();
+    await waiting;
+    await writer.run('systemctl', ['--version']).catch(() => undefined);
+    await writer.awaitLeftTools(20_000);
+  }, 60_000);
 
   it('signals one process only', async () => {
     for (const pid of [0, -1, 1, 1.5, Number.NaN]) await expect(writer.signal(pid, 'SIGHUP')).rejects.toThrow('is not the process id');

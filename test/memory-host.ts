@@ -232,6 +232,8 @@ function writerOf(world: World, life: Life): HostWriter {
       // A key that is gone keeps its value over a reload.
       world.daemon.liveRestore = liveRestoreIn(files.get(CONFIG)?.content?.toString()) ?? world.daemon.liveRestore;
     }),
+    startSelf: () => life.look(() => undefined),
+    awaitLeftTools: () => life.look(() => undefined),
     answers: () => life.look(() => true),
   };
 }
@@ -239,18 +241,15 @@ function writerOf(world: World, life: Life): HostWriter {
 function readerOf(world: World, life: Life): HostReader {
   const { files } = world;
   const read = (request: ReadRequest): unknown => {
-    switch (request.kind) {
-      case 'text': {
-        const content = files.get(request.path)?.content;
-        return content == null ? absent : present(content.toString());
-      }
-      case 'list': {
-        const below = [...files.keys()].filter((path) => path.startsWith(`${request.path}/`) && path.slice(request.path.length + 1).split('/').length <= request.depth).sort();
-        return files.has(request.path) ? present(below) : absent;
-      }
-      case 'tool': return present({ code: 0, stdout: `docker:x:105:${world.members.join(',')}\n`, stderr: '' });
-      default: return absent;
+    if (request.kind === 'text') {
+      const content = files.get(request.path)?.content;
+      return content == null ? absent : present(content.toString());
     }
+    if (request.kind === 'list') {
+      const below = [...files.keys()].filter((path) => path.startsWith(`${request.path}/`) && path.slice(request.path.length + 1).split('/').length <= request.depth).sort();
+      return files.has(request.path) ? present(below) : absent;
+    }
+    return request.kind === 'tool' ? present({ code: 0, stdout: `docker:x:105:${world.members.join(',')}\n`, stderr: '' }) : absent;
   };
   return { observe: (requests) => life.look(() => requests.map(read)) } as HostReader;
 }
@@ -275,7 +274,7 @@ function engineOf(world: World, life: Life): EngineControl {
       const id = String(world.made).padStart(2, '0').repeat(32);
       const raw = containerOf(id, name, 'no');
       const { HostConfig: host, NetworkingConfig: _, ...config } = body;
-      containers.set(id, { ...raw, Config: { ...object(raw['Config']), ...config, Hostname: id.slice(0, 12) } as JsonObject, HostConfig: { ...object(raw['HostConfig']), ...object(host) } });
+      containers.set(id, { ...raw, Config: { ...object(raw['Config']), ...config, Hostname: id.slice(0, 12) }, HostConfig: { ...object(raw['HostConfig']), ...object(host) } });
       stop(world, id);
       return id;
     }),
@@ -305,7 +304,7 @@ export function factsOf(world: World): Facts {
     audit: { ...base.audit, enabled: present(1), augenrules: true },
     containers: present([...world.containers.values()].map((raw) => parseInspect(raw, { apiVersion: API }))),
     networks: present([]),
-  } as Facts;
+  };
 }
 
 /** A process of harden on a world. */
@@ -313,6 +312,7 @@ export function sessionOn(world: World, life: Life, stateDir: string): Session {
   return {
     reader: readerOf(world, life), writer: writerOf(world, life), engine: engineOf(world, life), stateDir,
     checks: [], remediations: [], tool: { name: 'harden', version: '0' }, restartCommand: undefined, endpoint: 'unix:///var/run/docker.sock',
+    ticket: null, user: { uid: 0, loginuid: null, sudoUser: null }, record: () => life.look(() => undefined),
     collect: () => life.look(() => factsOf(world)), ping: () => life.look(() => true), now: () => new Date('2026-11-17T10:00:00Z'), interrupted: () => null, progress: () => undefined,
   };
 }

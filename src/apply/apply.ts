@@ -33,7 +33,8 @@ import type { PerformedAction } from './actions.ts';
 import { beforeAction, performAction } from './actions.ts';
 import { addKernelRules, kernelRules } from './kernel-rules.ts';
 import type { Session } from './session.ts';
-import { awaitHealthy, noteStartedWith, reloadDaemon, restartDaemon } from './daemon.ts';
+import type { Restarted } from './daemon.ts';
+import { awaitHealthy, noteStartedWith, reloadDaemon, requireSteady, restartDaemon } from './daemon.ts';
 import type { FileUndo, RunEffects } from './undo.ts';
 import { undo } from './undo.ts';
 
@@ -161,6 +162,7 @@ class Execution {
   actions: PerformedAction[] = [];
   private reconfigured = false;
   private known: Facts;
+  private restarted: Restarted | null = null;
   private wayBack: WayBack = { explicit: {}, keepContainers: false };
   readonly session: Session;
   readonly run: Run;
@@ -302,10 +304,14 @@ class Execution {
       }
       case 'loadAudit': return this.loadAudit(step.path, step.content);
       case 'reloadDaemon': return reloadDaemon(session, step.liveRestore);
-      case 'restartDaemon': return restartDaemon(session, step.method, valueOf(this.facts.daemon.process)?.pid ?? null);
+      case 'restartDaemon':
+        this.restarted = await restartDaemon(session, step.method, valueOf(this.facts.daemon.process)?.pid ?? null);
+        return;
       case 'awaitHealthy': {
         const survives = this.daemon !== 'restart' || this.plan.restart?.containersSurvive === true;
-        return awaitHealthy(session, this.baseline, survives, this.toleratesLoss());
+        await awaitHealthy(session, this.baseline, survives, this.toleratesLoss());
+        if (this.restarted !== null) await requireSteady(session, this.restarted);
+        return;
       }
       case 'act': {
         const begun = this.actions.at(-1);

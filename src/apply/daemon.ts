@@ -18,6 +18,8 @@ const RESTART_TIMEOUT_MS = 120_000;
 const API_TIMEOUT_MS = 60_000;
 const RELOAD_TIMEOUT_MS = 15_000;
 const POLL_MS = 250;
+/** As long as this a daemon has to stay up after a restart. */
+const STEADY_MS = 4_000;
 
 /** Polls until `probe` holds; false when the time is over. */
 async function until(probe: () => Promise<boolean>, timeoutMs: number, now: () => number = Date.now): Promise<boolean> {
@@ -49,8 +51,14 @@ async function restart(session: Session, method: RestartMethod): Promise<ToolRes
   }
 }
 
+/** A daemon that was restarted: its process, undefined where that cannot be seen, and when it answered (performance.now). */
+export interface Restarted {
+  readonly pid: number | undefined;
+  readonly at: number;
+}
+
 /** Restarts the daemon and waits until the API of a new process answers. */
-export async function restartDaemon(session: Session, method: RestartMethod, oldPid: number | null): Promise<void> {
+export async function restartDaemon(session: Session, method: RestartMethod, oldPid: number | null): Promise<Restarted> {
   const result = await restart(session, method);
   requireSuccess(result, 'The restart of the daemon', 'See `journalctl -u docker` for what it said.');
   if (!await until(() => session.ping(), API_TIMEOUT_MS)) {
@@ -60,6 +68,15 @@ export async function restartDaemon(session: Session, method: RestartMethod, old
   if (pid !== undefined && pid === oldPid) {
     throw new HostError(`The daemon still runs as process ${pid}: the restart did not restart it. Name the right way with --restart-command.`);
   }
+  return { pid, at: performance.now() };
+}
+
+/** One that comes up, answers and ends is started again by its service manager, over and over: only the time tells. */
+export async function requireSteady(session: Session, { pid, at }: Restarted): Promise<void> {
+  await sleep(Math.max(0, at + STEADY_MS - performance.now()));
+  if (!await until(() => session.ping(), API_TIMEOUT_MS)) throw new HostError('The daemon came up, and does not answer any more.');
+  const now = valueOf((await session.collect()).daemon.process)?.pid;
+  if (pid !== undefined && now !== pid) throw new HostError(`The daemon does not stay up: process ${pid}, which the restart made, has ended${now === undefined ? '' : `, and another one, ${now}, was started`}.`);
 }
 
 /** SIGHUP, then GET /info until it says what the reload was for. A reload of an invalid file leaves the daemon as it was. */
@@ -165,10 +182,11 @@ export async function returnDaemon(session: Session, request: DaemonReturn): Pro
   const restarts = activation === 'restart' || !answers;
   if (restarts) {
     if (method === null) throw new HostError('harden does not know how this daemon is restarted. Restart it by hand, or give --restart-command.');
-    const running = answers ? valueOf((await session.collect()).daemon.process) : undefined;
+    // One that ends and is started again all the time may be gone by now: then it reads the file when it starts.
+    const running = answers ? await session.collect().then((facts) => valueOf(facts.daemon.process), () => undefined) : undefined;
     if (way.keepContainers && onTheWay !== null) {
       await write(onTheWay.restart);
-      if (running !== undefined) await reloadDaemon(session, true);
+      if (running !== undefined) await reloadDaemon(session, true).catch((error: unknown) => session.progress(messageOf(error)));
     } else await putBack();
     session.progress('restarting the daemon with its old configuration');
     await restartDaemon(session, method, running?.pid ?? null);

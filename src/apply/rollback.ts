@@ -281,6 +281,7 @@ export async function runsToUndo(session: Session, runId: string | undefined, al
 /** What undoing a run would do. Reads only. Throws UsageError when it cannot be undone. */
 export async function planRollback(session: Session, runId: string): Promise<RollbackPlan> {
   const run = await readRun(session.stateDir, runId, session.reader);
+  await session.writer.awaitLeftTools(LEFT_TOOLS_MS);
   const facts = await factsIfAny(session);
   const effects = await effectsOf(session, run, facts);
   await refuseTouched(session, run, effects);
@@ -294,6 +295,8 @@ export async function planRollback(session: Session, runId: string): Promise<Rol
 }
 
 const NOTHING_KNOWN: HealthBaseline = { containers: [], networks: [], ports: [], plugins: [], authorizationPlugins: [] };
+/** What a killed run had begun with another program goes on: Compose stops a container in its own time. */
+const LEFT_TOOLS_MS = 120_000;
 
 /**
  * Undoes one run and notes that as a run of its own. What goes wrong once it has begun is a leftover, not an exception.

@@ -2,6 +2,7 @@ import { checks } from '../../checks/index.ts';
 import { factsIfAny, planRollback, rollback as undoRun, runsToUndo } from '../apply/rollback.ts';
 import type { Session } from '../apply/session.ts';
 import { UsageError } from '../errors.ts';
+import { acquireLock } from '../lock.ts';
 import { escapeLine } from '../render/escape.ts';
 import { renderRollback } from '../render/history.ts';
 import { agreeTo } from './agree.ts';
@@ -27,6 +28,8 @@ export async function rollback(runId: string | undefined, options: RollbackOptio
       return 0;
     }
     requirePower(await factsIfAny(session), context);
+    // What another harden is doing just now must not be taken for what a killed one left.
+    await (await acquireLock(session.stateDir, session.writer)).release();
     for (const [index, run] of runs.entries()) {
       // Only the newest can be judged against the host as it is; each older one once those after it are undone.
       const planned = await planRollback(session, run);

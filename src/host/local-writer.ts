@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, chown, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, open, readdir, readFile, readlink, realpath, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { constants as os } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -14,6 +14,10 @@ type Metadata = Parameters<HostWriter['setMetadata']>[1];
 /** Where tools are looked up: the system's directories only, so that no PATH decides what root runs. */
 const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 const TOOL_ENVIRONMENT = { PATH: TOOL_DIRECTORIES.join(':'), LC_ALL: 'C', ...NOTHING_FROM_ELSEWHERE };
+/** By it a tool is known again whose harden was killed. */
+const TOOL_MARK = { HARDEN_TOOL: '1' };
+const MAY_LEAVE_A_DAEMON: readonly Tool[] = ['service', 'sh'];
+const LEFT_TOOL_POLL_MS = 200;
 const TOOL_TIMEOUT_MS = 60_000;
 /** What a tool may still do after it was asked to end, before it is killed. */
 const TERMINATION_GRACE_MS = 2_000;
@@ -43,6 +47,7 @@ export function createLocalWriter(): HostWriter {
     removeDirectory: explained('remove the directory', removeDirectory),
     setMetadata: explained('set mode and owner of', setMetadata),
     append: explained('write to', append),
+    awaitLeftTools,
     run: (tool, args, options) => runTool(tool, args, options?.timeoutMs ?? TOOL_TIMEOUT_MS),
     startSelf,
     signal,
@@ -361,7 +366,30 @@ function answers(host: string, port: number): Promise<boolean> {
 async function runTool(tool: Tool, args: readonly string[], timeoutMs: number): Promise<ToolResult> {
   const path = await findProgram(tool);
   if (path === null) throw new HostError(`${tool} is not installed (looked in ${TOOL_DIRECTORIES.join(', ')})`);
-  return runProgram(path, args, timeoutMs);
+  return runProgram(path, args, timeoutMs, MAY_LEAVE_A_DAEMON.includes(tool) ? TOOL_ENVIRONMENT : { ...TOOL_ENVIRONMENT, ...TOOL_MARK });
+}
+
+async function awaitLeftTools(timeoutMs: number): Promise<void> {
+  for (const deadline = performance.now() + timeoutMs; ;) {
+    const left = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const [found] = (await Promise.all(left.map(leftTool))).filter((tool) => tool !== null);
+    if (found === undefined) return;
+    if (performance.now() >= deadline) throw new HostError(`${found.line} (process ${found.pid}), which a harden that was killed had started, is still at work. Wait until it ends, or run \`kill ${found.pid}\`, then run this command again`);
+    await sleep(LEFT_TOOL_POLL_MS);
+  }
+}
+
+/** A process that harden has marked; null for any other, and for one that has ended. */
+async function leftTool(pid: string): Promise<{ readonly pid: string; readonly line: string } | null> {
+  try {
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
+    if (!environment.split('\0').includes('HARDEN_TOOL=1')) return null;
+    // Those in containers are of other hosts' hardens.
+    if (await readlink(`/proc/${pid}/ns/pid`) !== await readlink('/proc/self/ns/pid')) return null;
+    return { pid, line: (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').join(' ').trim().slice(0, 200) };
+  } catch {
+    return null;
+  }
 }
 
 /** It exists while systemd is PID 1: sd_booted(3). */
@@ -430,7 +458,7 @@ async function findProgram(name: Tool | 'cp' | 'lsattr'): Promise<string | null>
  * @returns its exit status, 128 + the signal's number when a signal ended it
  * @throws HostError after `timeoutMs`, when it and its process group have been ended
  */
-async function runProgram(path: string, args: readonly string[], timeoutMs: number): Promise<ToolResult> {
+async function runProgram(path: string, args: readonly string[], timeoutMs: number, env: NodeJS.ProcessEnv): Promise<ToolResult> {
   const output = await openOutput().catch((error: unknown) => {
     throw fileError(`keep the output of ${basename(path)} in`, '/run or /tmp', error);
   });
@@ -438,7 +466,7 @@ async function runProgram(path: string, args: readonly string[], timeoutMs: numb
     const exited = new Promise<{ code: number; timedOut: boolean }>((resolve, reject) => {
       const child = spawn(path, args, {
         cwd: '/',
-        env: TOOL_ENVIRONMENT,
+        env,
         stdio: ['ignore', output.stdout.fd, output.stderr.fd],
         detached: true,
       });

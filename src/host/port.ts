@@ -118,6 +118,12 @@ export interface HostWriter {
    * @throws HostError
    */
   startSelf(args: readonly string[], how: { readonly unit: string; readonly log: string }): Promise<void>;
+  /**
+   * Waits until the tools that a killed harden left at work have ended: what they do goes on without it. Whoever asks holds the lock, so that
+   * no other harden is at work. Not `service` and `sh`, which may have left a daemon behind.
+   * @throws HostError naming one that does not end in time
+   */
+  awaitLeftTools(timeoutMs: number): Promise<void>;
   /** Sends a signal to a process that the caller has proven to be the daemon. */
   signal(pid: number, signal: 'SIGHUP'): Promise<void>;
   /** Appends one line to a file of ours (0600) and fsyncs it. */

@@ -40,7 +40,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
     host = await bed.systemdHost({ name: 'failures' });
     await host.loadBusybox();
     await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('true'), { mode: 0o755 });
-    await host.writeFile('/etc/systemd/system/docker.service.d/wrapper.conf', '[Service]\nExecStart=\nExecStart=/usr/local/sbin/dockerd-wrapper -H fd://\n');
+    await host.writeFile('/etc/systemd/system/docker.service.d/wrapper.conf', '[Service]\nExecStart=\nExecStart=/usr/local/sbin/dockerd-wrapper -H fd://\nTimeoutStartSec=10\n');
     await host.exec('systemctl daemon-reload && systemctl restart docker', { check: true });
     await host.run('-d', '--name', 'web', '-p', '8080:80', 'busybox:latest', 'sh', '-c', 'echo hello > /index.html && httpd -f -p 80 -h /');
     await host.run('-d', '--name', 'plain', 'busybox:latest', 'sleep', '100000');
@@ -61,6 +61,16 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
   test('a daemon that refuses to start', async () => {
     await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('exit 1'), { mode: 0o755 });
     await expectTakenBack(/restart/);
+  });
+
+  test('a daemon that hangs at its start', async () => {
+    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('exec sleep 100000'), { mode: 0o755 });
+    await expectTakenBack(/restart/);
+  });
+
+  test('a daemon that comes up, answers, and ends, over and over', async () => {
+    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('(sleep 4; kill -9 $$) &'), { mode: 0o755 });
+    await expectTakenBack(/does not stay up|does not answer any more|did not answer|No engine answers/);
   });
 
   test('a daemon that comes up while a published port stays dead', async () => {
