@@ -132,7 +132,7 @@ const ABOUT: Readonly<Record<string, RegExp>> = {
 };
 
 const WHENS: readonly When[] = ['before', 'torn', 'after'];
-/** `npm run test:crash` tries every stage of every operation; otherwise each operation is met in one of them, by turns. */
+/** `npm run test:crash` tries every stage of every operation; otherwise one of them, by turns, and what takes two faults at some operations only. */
 const ALL = process.env['HARDEN_CRASH'] === 'all';
 const stagesOf = (at: number): readonly When[] => (ALL ? WHENS : [WHENS[at % 3] ?? 'before']);
 const everywhere = (operations: readonly string[]): { at: number; when: When; what: string }[] =>
@@ -207,7 +207,7 @@ describe('a run on a host in memory', () => {
     const firsts = [/systemctl restart/, /^stop /, /^start /, /"closed"/].map((pattern) => operations.findIndex((operation) => pattern.test(operation)) + 1);
     for (const first of firsts) {
       expect(first).toBeGreaterThan(0);
-      for (let at = 1; ; at += 1) {
+      for (let at = 1; ; at += ALL ? 1 : 4) {
         let ended = false;
         for (const when of stagesOf(at)) {
           const what = `${first}, then ${when} ${at}`;
@@ -251,7 +251,7 @@ describe('a run on a host in memory', () => {
   it('can be taken back later when from some operation on everything fails', async () => {
     const { after, operations } = await wholeRun();
     const ends: ('old' | 'new')[] = [];
-    for (const { what, ...fault } of everywhere(operations)) {
+    for (const { what, ...fault } of everywhere(operations).filter(({ at }) => ALL || at % 4 === 1)) {
       const world = newWorld();
       const came = await apply(world, { ...fault, from: true, fail: 'EROFS' });
       buried();
