@@ -292,7 +292,7 @@ function engineOf(world: World, life: Life): EngineControl {
 }
 
 /** The facts of a world: those of a recorded host, with what the world has. */
-export function factsOf(world: World): Facts {
+function factsOf(world: World): Facts {
   const base = HOST;
   const info = base.engine.info.status === 'present' ? present({ ...base.engine.info.value, liveRestore: world.daemon.liveRestore }) : base.engine.info;
   const config = world.files.get(CONFIG)?.content?.toString();

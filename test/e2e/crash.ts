@@ -25,7 +25,7 @@ export type Fault =
   | { readonly from: number; readonly fail: string; readonly below: string };
 
 /** A step of a run, with its operations: from the line of the journal that announces it to the one that says that it is done. */
-export interface CrashStep {
+interface CrashStep {
   readonly kind: string;
   readonly operations: readonly Operation[];
 }
@@ -50,7 +50,7 @@ export async function underFault(host: TestHost, args: readonly string[], fault:
 }
 
 /** The steps of a whole run, by what its journal announces. */
-export function stepsOf(operations: readonly Operation[]): CrashStep[] {
+function stepsOf(operations: readonly Operation[]): CrashStep[] {
   const steps: { kind: string; operations: Operation[] }[] = [];
   for (const operation of operations) {
     const [, kind] = /journal\.jsonl intent (\S+)$/.exec(operation.what) ?? [];

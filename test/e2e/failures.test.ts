@@ -68,11 +68,6 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
     await expectTakenBack(/restart/);
   });
 
-  test('a daemon that comes up, answers, and ends, over and over', async () => {
-    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('(sleep 4; kill -9 $$) &'), { mode: 0o755 });
-    await expectTakenBack(/does not stay up|does not answer any more|did not answer|No engine answers/);
-  });
-
   test('a daemon that comes up while a published port stays dead', async () => {
     // A rule that swallows the port's packets comes with the new configuration and goes with the old one.
     const rule = 'OUTPUT -p tcp --dport 8080 -j DROP';

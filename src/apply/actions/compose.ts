@@ -136,7 +136,9 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
     if (rehearsal?.status !== 'present') return `What "up" would do to the compose project ${project} is not known${rehearsal?.status === 'unreadable' ? `: ${rehearsal.reason}` : ''}`;
     // Those that the run did not come to are not what the files say.
     const untouched = (await inspected(action, session)).filter(({ id, raw }) => text(raw?.['Id']) === id).map(({ name }) => name);
-    const stale = projectMembers(facts, project).filter(({ name }) => !untouched.includes(name) && !rehearsal.value.unchanged.includes(name));
+    // One that never ran is what Compose was making when the run was killed.
+    const unborn = (valueOf(facts.containers) ?? []).filter(({ runtime }) => valueOf(runtime)?.state === 'created').map(({ name }) => name);
+    const stale = projectMembers(facts, project).filter(({ name }) => ![...untouched, ...unborn, ...rehearsal.value.unchanged].includes(name));
     return stale.length === 0 ? null : `Something else that ${listNames(stale.map(({ name }) => name))} of the compose project ${project} is made of was changed since, and is not in force yet`;
   },
 };
