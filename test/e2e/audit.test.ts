@@ -1,6 +1,5 @@
 /** Audit rules against the real kernel, on a host that shares it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { everyCrash, fromFirstStep, oneCrashPerKind, prepareFaults, underFault } from './crash.ts';
 import { bed, skipReason, titled, type AuditHost } from './host.ts';
 import { harden, hardenJson, plan, scan, tree, type OutcomesDocument } from './support.ts';
 
@@ -86,29 +85,6 @@ describe.skipIf(skipReason('audit') !== null)(titled('audit rules', 'audit'), ()
     expect(await tree(host)).toBe(before);
     expect(await kernel()).toEqual(['-w /etc/passwd -p wa -k identity', '-w /etc/shadow -p wa -k identity']);
   });
-
-  test('killed while the kernel is given the rules: recovered, files and kernel are as before', async () => {
-    const rules = await kernel();
-    await prepareFaults(host);
-    const whole = await underFault(host, ['apply', '--yes', ...ALL], null);
-    expect(whole.code).toBe(0);
-    expect((await harden(host, ['rollback', '--yes'])).code).toBe(0);
-    const faults = process.env['HARDEN_CRASH'] === 'all' ? everyCrash(fromFirstStep(whole.operations)) : oneCrashPerKind(whole.operations, new Set(['replaceBytes', 'setMetadata']));
-    expect(faults.length).toBeGreaterThan(0);
-    let survived = 0;
-    for (const fault of faults) {
-      const killed = await underFault(host, ['apply', '--yes', ...ALL], fault);
-      expect({ fault, code: killed.code }).toEqual({ fault, code: 137 });
-      expect({ fault, ...await harden(host, ['recover', '--yes']) }).toMatchObject({ fault, code: 0 });
-      // All was in when only the last word was missing.
-      if ((await kernel()).length !== rules.length) expect((await harden(host, ['rollback', '--yes'])).code).toBe(0);
-      expect((await harden(host, ['history'])).stdout).not.toContain('unfinished');
-      expect({ fault, tree: await tree(host) }).toEqual({ fault, tree: before });
-      expect({ fault, rules: await kernel() }).toEqual({ fault, rules });
-      survived += 1;
-    }
-    process.stderr.write(`crash points of audit rules: ${survived} of ${faults.length} survived\n`);
-  }, 4 * 3600_000);
 
   test('a line of somebody else at which loading ends: nothing is written behind it, and the plan names the line', async () => {
     const broken = '/etc/audit/rules.d/40-broken.rules';
