@@ -285,8 +285,9 @@ function engineOf(world: World, life: Life): EngineControl {
       change(id, (raw) => ({ ...raw, Name: `/${name}` }));
     }),
     updateContainer: (id, settings) => life.act(`update ${id.slice(0, 4)}`, () => change(id, (raw) => ({ ...raw, HostConfig: { ...object(raw['HostConfig']), ...settings } }))),
+    containerChanges: () => life.look(() => []),
     removeContainer: (id) => life.act(`remove ${id.slice(0, 4)}`, () => void containers.delete(id)),
-    inspectImage: unused, usersOfImage: unused, removeImage: unused, containerChanges: unused, exportContainer: unused, isSocketIn: unused,
+    inspectImage: unused, usersOfImage: unused, removeImage: unused, exportContainer: unused, isSocketIn: unused,
     service: unused, tasks: unused, updateService: unused, swarmSpec: unused, unlockKey: unused, updateSwarm: unused,
   };
 }
