@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, chown, mkdir, open, readdir, readFile, readlink, realpath, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, open, readdir, readFile, readlink, realpath, rename, rm, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { constants as os } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -384,8 +384,8 @@ async function leftTool(pid: string): Promise<{ readonly pid: string; readonly l
   try {
     const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
     if (!environment.split('\0').includes('HARDEN_TOOL=1')) return null;
-    // Those in containers are of other hosts' hardens.
-    if (await readlink(`/proc/${pid}/ns/pid`) !== await readlink('/proc/self/ns/pid')) return null;
+    // What other users call so is none, and those in containers are of other hosts' hardens.
+    if ((await stat(`/proc/${pid}`)).uid !== process.geteuid?.() || await readlink(`/proc/${pid}/ns/pid`) !== await readlink('/proc/self/ns/pid')) return null;
     return { pid, line: (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').join(' ').trim().slice(0, 200) };
   } catch {
     return null;

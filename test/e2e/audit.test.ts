@@ -1,5 +1,6 @@
 /** Audit rules against the real kernel, on a host that shares it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectSurvival, oneCrashPerKind, prepareFaults, stateOf } from './crash.ts';
 import { bed, skipReason, titled, type AuditHost } from './host.ts';
 import { harden, hardenJson, plan, scan, tree, type OutcomesDocument } from './support.ts';
 
@@ -84,6 +85,11 @@ describe.skipIf(skipReason('audit') !== null)(titled('audit rules', 'audit'), ()
     expect((await harden(host, ['rollback', '--all', '--yes'])).code).toBe(0);
     expect(await tree(host)).toBe(before);
     expect(await kernel()).toEqual(['-w /etc/passwd -p wa -k identity', '-w /etc/shadow -p wa -k identity']);
+  });
+
+  test('killed at each kind of step, the host is as before or as after', async () => {
+    await prepareFaults(host);
+    await expectSurvival(host, await stateOf(host), { title: 'audit rules', args: ['apply', '--yes', ...ALL], choose: (operations) => oneCrashPerKind(operations, new Set()) });
   });
 
   test('a line of somebody else at which loading ends: nothing is written behind it, and the plan names the line', async () => {

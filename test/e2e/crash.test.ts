@@ -2,10 +2,9 @@
  * harden is killed at the operations by which it changes a host: recovered, the host is as before or as after. Once per kind of step;
  * `npm run test:crash` (HARDEN_CRASH=all) at every operation, and with every failure of the disk.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { everyCrash, everyFailure, fromFirstStep, oneCrashPerKind, prepareFaults, stateOf, surviveAll, underFault, type Fault, type Operation, type Tally } from './crash.ts';
-import { bed, skipReason, titled, type SystemdHost } from './host.ts';
-import { harden } from './support.ts';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { everyCrash, everyFailure, expectSurvival, fromFirstStep, oneCrashPerKind, prepareFaults, stateOf, type Fault, type Operation } from './crash.ts';
+import { bed, skipReason, titled, type AuditHost, type SystemdHost } from './host.ts';
 
 const ALL = process.env['HARDEN_CRASH'] === 'all';
 const HOURS = 4 * 3600_000;
@@ -23,7 +22,7 @@ const COMPOSE = `services:
     security_opt: [no-new-privileges:true]
 `;
 
-describe.skipIf(skipReason('systemd') !== null)(titled('crashes', 'systemd'), () => {
+describe.skipIf(skipReason('systemd') !== null)(titled('killed in a run', 'systemd'), () => {
   let host: SystemdHost;
   let old: string;
   const seen = new Set<string>();
@@ -40,30 +39,11 @@ describe.skipIf(skipReason('systemd') !== null)(titled('crashes', 'systemd'), ()
     await host.run('-d', '--name', 'web', '--stop-signal', 'KILL', '--restart', 'unless-stopped', '--pids-limit', '100', '-p', '8080:80', 'busybox:latest', 'httpd', '-f', '-p', '80');
     await host.run('-d', '--name', 'plain', '--stop-signal', 'KILL', '--security-opt', 'no-new-privileges', 'busybox:latest', 'sleep', '100000');
     old = await stateOf(host);
-    // The first run on a host makes the state directory: those that are compared all find one.
-    await harden(host, ['apply', '--yes', '-c', 'file.default-docker.mode']);
-    await harden(host, ['rollback', '--yes']);
   });
   afterAll(() => host.down());
 
   const crashes = (operations: readonly Operation[]): Fault[] => (ALL ? everyCrash(fromFirstStep(operations)) : oneCrashPerKind(operations, seen));
-
-  /** Runs once to the end, numbering; then under each fault that is chosen of its operations. */
-  async function survives(title: string, args: readonly string[], choose: (operations: readonly Operation[]) => Fault[], fresh = false): Promise<Tally> {
-    if (fresh) await host.exec('rm -rf /var/lib/harden', { check: true });
-    const whole = await underFault(host, args, null);
-    expect(whole).toMatchObject({ code: 0 });
-    const after = await stateOf(host);
-    expect(after).not.toBe(old);
-    expect(await harden(host, ['rollback', '--yes'])).toMatchObject({ code: 0 });
-    expect((await stateOf(host)).split('\n')).toEqual(old.split('\n'));
-    const tally = await surviveAll(host, args, { old, after }, choose(whole.operations), whole.operations, fresh);
-    process.stderr.write(`crash points of ${title}: ${tally.survived} of ${tally.faults} survived (${tally.faults - tally.kept} as before, ${tally.kept} as after), ${whole.operations.length} operations in a whole run\n`);
-    expect(tally.problems).toEqual([]);
-    expect(tally.survived).toBe(tally.faults);
-    expect(tally.faults).toBeGreaterThan(0);
-    return tally;
-  }
+  const survives = (title: string, args: readonly string[], choose: (operations: readonly Operation[]) => Fault[], first = false): Promise<void> => expectSurvival(host, old, { title, args, choose, first });
 
   test('files and the daemon', () => survives('files and the daemon', apply([...FILES, ...RESTART]), crashes), HOURS);
   test('containers', () => survives('containers', apply(CONTAINERS, '-i', 'web,plain'), crashes), HOURS);
@@ -72,4 +52,17 @@ describe.skipIf(skipReason('systemd') !== null)(titled('crashes', 'systemd'), ()
   test.runIf(ALL)('all of it in one run, once per kind of step', () =>
     survives('all in one run', apply([...FILES, ...RESTART, ...CONTAINERS]), (operations) => oneCrashPerKind(operations, new Set())), HOURS);
   test.runIf(ALL)('failures of the disk', () => survives('failures of the disk', apply(FILES), everyFailure), HOURS);
+});
+
+// `audit.test.ts` has the crash for every day, on the host that it has.
+describe.skipIf(!ALL || skipReason('audit') !== null)(titled('killed in a run', 'audit'), () => {
+  let host: AuditHost;
+  beforeAll(async () => {
+    host = await bed.auditHost({ name: 'crash' });
+    await prepareFaults(host);
+  });
+  afterAll(() => host.down());
+
+  test('audit rules', async () =>
+    expectSurvival(host, await stateOf(host), { title: 'audit rules', args: ['apply', '--yes', '-c', 'audit'], choose: (operations) => everyCrash(fromFirstStep(operations)) }), HOURS);
 });
