@@ -6,7 +6,9 @@ import { CEILINGS, answers, harden, pids, tree } from './support.ts';
 
 /** A wrapper in the unit that plays the daemon which breaks once its file says userland-proxy: false. */
 const wrapper = (broken: string): string => `#!/bin/sh
-if grep -q userland-proxy /etc/docker/daemon.json 2>/dev/null; then ${broken}; fi
+if grep -q userland-proxy /etc/docker/daemon.json 2>/dev/null; then
+  ${broken}
+fi
 exec /usr/sbin/dockerd "$@"
 `;
 
@@ -66,6 +68,11 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
   test('a daemon that hangs at its start', async () => {
     await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('exec sleep 100000'), { mode: 0o755 });
     await expectTakenBack(/restart/);
+  });
+
+  test('a daemon that comes up, ends, and is started again, over and over', async () => {
+    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('(sleep 2.5; kill -9 $$) &'), { mode: 0o755 });
+    await expectTakenBack(/does not stay up|does not answer any more|did not answer within|The restart of the daemon failed/);
   });
 
   test('a daemon that comes up while a published port stays dead', async () => {

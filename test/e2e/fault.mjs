@@ -38,7 +38,9 @@ function announced(path, line) {
   return ` ${type} ${step?.action?.kind ?? step?.kind ?? ''}`.trimEnd();
 }
 
-const isNumbered = (path) => path === below || path.startsWith(below.endsWith('/') ? below : `${below}/`);
+/** What is made only to be read, as often as somebody looks: a daemon that is slow to answer is looked at more often. */
+const IS_SCRATCH = /^\/tmp\/harden-/;
+const isNumbered = (path) => !IS_SCRATCH.test(path) && (path === below || path.startsWith(below.endsWith('/') ? below : `${below}/`));
 
 /** Wraps an asynchronous call on a path. Descriptors below /proc name what they lead to. */
 function guarded(kind, pathOf, call) {
