@@ -24,7 +24,7 @@ const secret = (place: string): string => {
 };
 
 /** What README.md promises of this test: at least so many secrets, held against at least so many outputs and files. */
-const GUARANTEED = { secrets: 60, outputs: 110 };
+const GUARANTEED = { secrets: 60, outputs: 100 };
 
 const KEY = `-----BEGIN PRIVATE KEY-----\n${secret('TLS key')}\n-----END PRIVATE KEY-----\n`;
 
@@ -191,7 +191,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a hostile host full of s
     await host.exec('mkdir -m 0700 /root/said', { check: true });
     await host.exec('docker swarm init --advertise-addr 127.0.0.1 >/dev/null', { check: true });
     await host.exec(['docker', 'service', 'create', '--detach', '--name', 'service', '--env', `SERVICE_PASSWORD=${secret('env of a service')}`, '--env', `SERVICE_PLAIN=${secret('plain env of a service')}`,
-      '--label', `token=${secret('label of a service')}`, '--container-label', `token=${secret('container label of a service')}`, 'busybox:latest', 'sleep', '100000', '--password', secret('command of a service')], { check: true });
+      '--label', `token=${secret('label of a service')}`, '--container-label', `token=${secret('container label of a service')}`, 'busybox:latest', 'sh', '-c', 'sleep 100000', '--password', secret('command of a service')], { check: true });
     await host.exec('until docker ps | grep -q " service\\."; do sleep 0.2; done', { check: true });
     expect((await host.exec(['ls', TOUCHED])).code).not.toBe(0);
   });
@@ -219,8 +219,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a hostile host full of s
       works(['generate', 'ansible', ...all, ...ceilings, '-o', '/root/said/project']),
       ...['diff', 'json'].map((format) => works(['rewrite', ...all, `${PROJECT}/compose.yaml`, '/srv/run.sh', '--format', format], [0, 1])),
     ]);
-    await works(['apply', '--yes', ...all, '--max-impact', 'restart', '-c', 'daemon.no-new-privileges,file.registry-certs.mode', '--format', 'json'], [0, 1]);
-    await works(['apply', '--yes', ...all, '-i', 'secret,hostile,shop-*', '-c', 'container.pids-limit,container.memory-limit,container.readonly-rootfs,container.log-rotation', ...also('apply', 'text')], [0, 1, 3]);
+    await works(['apply', '--yes', ...all, '-i', 'secret,hostile,shop-*', '-c', 'daemon.no-new-privileges,file.registry-certs.mode,container.pids-limit,container.memory-limit,container.readonly-rootfs,container.log-rotation', ...also('apply', 'text')], [0, 1, 3]);
     await Promise.all([
       works(['verify', ...all, ...also('verify', 'table')], [0, 1]),
       works(['verify', '/root/said/plan.saved', ...all], [0, 1]),
