@@ -255,7 +255,7 @@ function unhandled(finding: Finding, draft: Draft, picks: readonly string[] | nu
 export function planDocument(plan: Plan): PlanDocument {
   return {
     ...plan,
-    changes: plan.changes.map(({ id, kind, target, title, impact, risk, undo, effect, because, promises, requires, diff, fingerprint }) =>
-      ({ id, kind, target, title, impact, risk, undo, effect, because, promises, requires, diff, fingerprint })),
+    changes: plan.changes.map(({ id, kind, target, title, impact, risk, undo, effect, because, promises, requires, diff, premises, fingerprint }) =>
+      ({ id, kind, target, title, impact, risk, undo, effect, because, promises, requires, diff, ...(premises !== undefined && { premises }), fingerprint })),
   };
 }

@@ -6,7 +6,7 @@ import type {
   CheckResult, ContainerParameters, Finding, GcDocument, HostSummary, Outcomes, Parameters, PlanDocument, Report, Target, ToolStamp, Waiver,
 } from './model.ts';
 import type { RewriteDocument } from './render/rewrite.ts';
-import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, RISKS } from './model.ts';
+import { DEFER_REASONS, EDITIONS, FILE_CHANGE_KINDS, FLAW_SEVERITIES, IMPACTS, OBJECT_CHANGE_KINDS, OUTCOMES, PREMISE_KINDS, RISKS } from './model.ts';
 import type { DockerBenchDocument } from './render/docker-bench.ts';
 import { namePattern } from './targets.ts';
 
@@ -276,6 +276,7 @@ export const planDocument = z.object({
     promises: z.array(z.object({ ...reference, expect: z.enum(['pass', 'pending']), waitsFor: z.string().nullable() })),
     requires: z.array(z.string()),
     diff: z.string(),
+    premises: z.array(z.object({ kind: z.enum(PREMISE_KINDS), name: z.string(), lines: z.array(z.string()) })).exactOptional(),
     fingerprint: z.string(),
   })),
   promises: z.array(z.string()),

@@ -56,7 +56,7 @@ async function load(text: string, facts: Facts): Promise<Verdict> {
   try {
     const plan = await planFrom(JSON.parse(text), 'plan.json');
     const fresh = planned(facts, policyOf(plan, defaultPolicy), plan.inputs.picks);
-    refuseStale(plan, fresh);
+    refuseStale(plan, fresh, facts);
     return { changes: fresh.changes };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

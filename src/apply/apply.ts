@@ -20,10 +20,11 @@ import { DEFAULT_RETENTION, pruneRuns } from './retention.ts';
 import { runHeader } from './run-header.ts';
 import { acquireLock } from '../lock.ts';
 import { maskSecretsInText } from '../mask.ts';
-import type { Change, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument, Retention } from '../model.ts';
+import type { Change, ChangeDocument, ChangeState, Facts, Finding, JsonObject, Outcomes, Plan, PlanDocument, Retention } from '../model.ts';
 import { isFileChange, valueOf } from '../model.ts';
 import { planDocument } from '../plan.ts';
 import type { PlanResult } from '../plan.ts';
+import { brokenPremises } from '../plan/premises.ts';
 import type { RestartMethod } from '../plan/restart.ts';
 import { restartMethod } from '../plan/restart.ts';
 import type { Step } from '../steps.ts';
@@ -83,8 +84,18 @@ const SHOWN = ['kind', 'target', 'title', 'impact', 'risk', 'undo', 'requires', 
 
 const shownField = (value: string | object): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
-/** Compares what was shown with what would be done now. A plan is never adapted behind the back of whoever confirmed it. */
-export function refuseStale(shown: PlanDocument, fresh: Plan): void {
+/** Why a change is not what it was when it was shown: by the premises that do not hold any more, where one is known. */
+function staleChange(shown: ChangeDocument, current: Change | undefined, facts: Facts): StalePlanError {
+  const broken = brokenPremises(shown.premises ?? [], facts);
+  const names = broken.length > 0 ? broken.map(({ name }) => name).join(', ') : shown.target.name;
+  const becomes = current === undefined ? [`What the plan shows:\n${shown.diff}`, 'Now no such change would be made.']
+    : current.diff !== shown.diff ? [`What the plan shows:\n${shown.diff}`, `What would be done now:\n${current.diff}`]
+      : broken.length > 0 ? [] : [`What would be done reads the same, to something else than the plan saw:\n${current.diff}`];
+  return new StalePlanError(`${names} changed since the plan was made. Nothing was done. Plan again.`, [...broken.map(({ name, diff }) => `${name}:\n${diff}`), ...becomes].join('\n'));
+}
+
+/** Compares what was shown with what would be done now, by the facts as they are now. A plan is never adapted behind the back of whoever confirmed it. */
+export function refuseStale(shown: PlanDocument, fresh: Plan, facts: Facts): void {
   const now = new Map(fresh.changes.map((change) => [change.id, change]));
   for (const change of shown.changes) {
     const current = now.get(change.id);
@@ -96,9 +107,7 @@ export function refuseStale(shown: PlanDocument, fresh: Plan): void {
         `What the plan shows:\n${differs.map((field) => shownField(change[field])).join('\n')}\nWhat would be done now:\n${differs.map((field) => shownField(current[field])).join('\n')}`,
       );
     }
-    const was = `What the plan shows:\n${change.diff}`;
-    const is = current === undefined ? 'Now no such change would be made.' : `What would be done now:\n${current.diff}`;
-    throw new StalePlanError(`${change.target.name} changed since the plan was made. Nothing was done. Plan again.`, `${was}\n${is}`);
+    throw staleChange(change, current, facts);
   }
   const extra = fresh.changes.find(({ id }) => !shown.changes.some((change) => change.id === id));
   if (extra !== undefined) {
@@ -380,7 +389,7 @@ export async function applyPlan(shown: PlanDocument, session: Session, replan: (
     // Only what is read while the lock is held is sure to be what is changed.
     const facts = await session.collect(true);
     const { plan, findings } = replan(facts);
-    refuseStale(shown, plan);
+    refuseStale(shown, plan, facts);
     await preflight(session, facts, plan.changes);
     const baseline = await takeBaseline(facts, session);
     // Only with their number can a journal that breaks off be known to hold all of them.
@@ -410,7 +419,7 @@ async function guarded(session: Session, run: Run, plan: Plan): Promise<void> {
 async function nothingToDo(shown: PlanDocument, session: Session, replan: (facts: Facts) => PlanResult): Promise<ApplyResult> {
   const facts = await session.collect(true);
   const { plan, findings } = replan(facts);
-  refuseStale(shown, plan);
+  refuseStale(shown, plan, facts);
   return { exitCode: 0, outcomes: judge(plan, findings, findings, null, [], session, facts), failure: null, interrupted: null, leftovers: [], remarks: [], confirmBy: null };
 }
 

@@ -40,6 +40,6 @@ export async function savedChoice(path: string, options: SavedOptions, context: 
   const facts = await readFacts({ ...options, evidence: true, targets: own.targets, diskUsage: needsDiskUsage(own, choice.selected) }, context);
   require(facts);
   requireTargets(own.targets, facts);
-  refuseStale(plan, planFor(choice, facts, context).plan);
+  refuseStale(plan, planFor(choice, facts, context).plan, facts);
   return { choice: { ...choice, policy }, facts };
 }

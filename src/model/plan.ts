@@ -119,6 +119,17 @@ export interface FileState {
 /** What must happen after its bytes changed so that a change is in force. */
 export type Activation = 'systemdReload' | 'loadAudit' | 'reloadDaemon' | 'restartDaemon';
 
+export const PREMISE_KINDS = ['file', 'container', 'kernel-rules', 'daemon-flags'] as const;
+
+/** What a change was decided by and its diff does not show. A plan is refused when it is other by then. */
+export interface Premise {
+  readonly kind: (typeof PREMISE_KINDS)[number];
+  /** A path, the name of a container, or words. */
+  readonly name: string;
+  /** How it was, one property each; secrets masked. */
+  readonly lines: readonly string[];
+}
+
 /** What every decision about one target has: it drives diff, apply, rollback and (later) script and playbook. */
 interface ChangeBase {
   /** Stable within a host: "file:/etc/docker/daemon.json", "group:docker". */
@@ -135,7 +146,9 @@ interface ChangeBase {
   readonly requires: readonly string[];
   /** Unified, secrets masked, control characters escaped. What is no text shows as "- old" and "+ new" lines. */
   readonly diff: string;
-  /** sha256 over the state that the plan saw and the state that it decided on. */
+  /** What it was decided by; missing where the diff shows that, and in a plan of an older harden. */
+  readonly premises?: readonly Premise[];
+  /** sha256 over the state that the plan saw, its premises, and the state that it decided on. */
   readonly fingerprint: string;
 }
 

@@ -10,6 +10,7 @@ import { diffOf } from './diff.ts';
 import { buildObjectChanges, objectClaims } from './object-changes.ts';
 import type { EditOf, PlannedEdit } from './planned.ts';
 import { mergedFrom, ofKind, sha256 } from './planned.ts';
+import { filePremises } from './premises.ts';
 import { unitDropIn } from './unit-drop-in.ts';
 
 /** Two edits that want different things of one place. Both findings are deferred, naming each other. */
@@ -178,6 +179,7 @@ function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts
   if (unchanged && !(kind === 'audit-rules' && needsLoading(facts, planned))) return null;
 
   const merged = mergedFrom(planned);
+  const premises = filePremises(kind, path, facts);
   const mask = kind === 'daemon-config' ? maskSecretsInJsonText : maskSecretsInText;
   return {
     id: `${kind === 'metadata' ? 'mode' : 'file'}:${path}`,
@@ -190,7 +192,8 @@ function buildChange(path: string, planned: readonly PlannedEdit[], facts: Facts
     activations: activationsOf(kind, planned, merged.impact),
     ...merged,
     diff: diffOf(path, before, after, mask),
-    fingerprint: sha256(JSON.stringify({ path, realPath: stat?.realPath ?? path, before: stateDigest(before), after: stateDigest(after) })),
+    premises,
+    fingerprint: sha256(JSON.stringify({ path, premises, realPath: stat?.realPath ?? path, before: stateDigest(before), after: stateDigest(after) })),
   };
 }
 

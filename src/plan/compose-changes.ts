@@ -9,6 +9,7 @@ import { WATCH_SECONDS } from './container-changes.ts';
 import { diffOf } from './diff.ts';
 import type { Described, EditOf } from './planned.ts';
 import { sha256 } from './planned.ts';
+import { containerPremises } from './premises.ts';
 
 /** The edits of each service, each once: those of its containers are the same where it has several. */
 function byService(wishes: readonly EditOf<'changeComposeService'>[], containers: readonly ContainerFacts[]): { container: ContainerFacts; edits: readonly SpecEdit[] }[] {
@@ -43,6 +44,7 @@ export function composeChange(wishes: readonly EditOf<'changeComposeService'>[],
       watchSeconds: Math.max(...members.map(({ name }) => parametersFor(name, policy).watchSeconds ?? WATCH_SECONDS)),
     }],
     diff: edit.files.map(({ path, before, after }) => diffOf(path, plainly(before), plainly(after), maskSecretsInYamlText)).join(''),
-    before: members.map(({ id, name, spec, runtime }) => ({ id, name, spec: sha256(JSON.stringify(valueOf(spec) ?? null)), state: valueOf(runtime)?.state ?? null })),
+    premises: containerPremises(members, facts),
+    before: null,
   };
 }

@@ -8,7 +8,7 @@ import { writtenOutside } from '../container/written.ts';
 import type { Action, ContainerFacts, ContainerSpec, Facts, Json, Policy, SpecEdit } from '../model.ts';
 import { valueOf } from '../model.ts';
 import type { Described, EditOf } from './planned.ts';
-import { sha256 } from './planned.ts';
+import { containerPremises } from './premises.ts';
 
 /** How long a new container is watched after its start, where nobody says otherwise. */
 export const WATCH_SECONDS = 10;
@@ -114,6 +114,7 @@ export function containerChange(wishes: readonly EditOf<'changeContainer'>[], fa
       ...replaceActions(anew, policy),
     ],
     diff: parts.map((part) => optionDiff(part, facts, parts.length > 1)).join(''),
-    before: parts.map(({ container, spec }) => ({ id: container.id, name: container.name, spec: sha256(JSON.stringify(spec)), state: valueOf(container.runtime)?.state ?? null })),
+    premises: containerPremises(parts.map(({ container }) => container), facts),
+    before: null,
   };
 }

@@ -1,7 +1,8 @@
 import { createTwoFilesPatch } from 'diff';
 import type { FileState } from '../model.ts';
 
-const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+/** Permission bits as chmod(1) takes them. */
+export const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 /**
  * What a person is shown of a change: mode and owner as `-`/`+` lines, then a unified diff of masked content.

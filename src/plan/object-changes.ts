@@ -196,7 +196,7 @@ export function buildObjectChanges(planned: readonly Planned[], facts: Facts, po
     if (first === undefined || described === null) return [];
     const { before, ...change } = described;
     const { because } = mergedFrom(items);
-    return [{ ...change, ...mergedFrom([first, ...others]), because, fingerprint: sha256(JSON.stringify({ id: change.id, before, actions: change.actions })) }];
+    return [{ ...change, ...mergedFrom([first, ...others]), because, fingerprint: sha256(JSON.stringify({ id: change.id, before, premises: change.premises, actions: change.actions })) }];
   });
   return [...changes.filter(({ kind }) => kind !== LAST), ...changes.filter(({ kind }) => kind === LAST)];
 }

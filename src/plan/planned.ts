@@ -36,7 +36,7 @@ export function mergedFrom(planned: readonly PlannedEdit[]): Pick<ObjectChange, 
 }
 
 /** A change of an object as its builder describes it. */
-export type Described = Pick<ObjectChange, 'id' | 'kind' | 'target' | 'title' | 'actions' | 'diff'> & {
+export type Described = Pick<ObjectChange, 'id' | 'kind' | 'target' | 'title' | 'actions' | 'diff' | 'premises'> & {
   /** What is there now, as far as the change depends on it. */
   readonly before: Json;
 };

@@ -38,6 +38,17 @@ describe.skipIf(skipReason('audit') !== null)(titled('audit rules', 'audit'), ()
     expect(await verdicts()).toEqual({ warn: 15, na: 1 });
   });
 
+  test('a plan is refused by the rules that the kernel has since', async () => {
+    expect(await harden(host, ['plan', ...ALL, '-o', '/root/audit-plan.json'])).toMatchObject({ code: 0 });
+    const rules = await kernel();
+    await host.exec('auditctl -w /etc/hostname -p wa -k by-hand', { check: true });
+    const { code, stderr } = await harden(host, ['apply', '/root/audit-plan.json', '--yes']);
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringMatching(/the audit rules in the kernel changed since the plan was made\. Nothing was done[^]*\n\+ -w \/etc\/hostname -p wa -k by-hand\n/) as string });
+    await host.exec('auditctl -W /etc/hostname -p wa -k by-hand && rm /root/audit-plan.json', { check: true });
+    expect(await kernel()).toEqual(rules);
+    expect((await host.exec(['ls', DROP_IN])).code).not.toBe(0);
+  });
+
   test('apply turns all 15 from WARN to PASS, and leaves what others load alone', async () => {
     const { results, changes } = await hardenJson<OutcomesDocument>(host, ['apply', '--yes', ...ALL], [0]);
     expect(changes.map(({ state }) => state)).toEqual(changes.map(() => 'applied'));
