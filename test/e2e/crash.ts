@@ -21,7 +21,7 @@ export interface Operation {
 
 /** What happens to the CLI: see fault.mjs. */
 export type Fault =
-  | { readonly at: number; readonly kill: 'before' | 'within' | 'after' }
+  | { readonly at: number; readonly kill: 'before' | 'within' | 'after' | number }
   | { readonly at: number; readonly fail: string }
   | { readonly from: number; readonly fail: string; readonly below: string };
 
@@ -63,11 +63,20 @@ function stepsOf(operations: readonly Operation[]): CrashStep[] {
   return steps;
 }
 
-/** Every moment at which the CLI can end: before each operation, and where somebody else carries it on, while and just after he does. */
-export const everyCrash = (operations: readonly Operation[]): Fault[] => operations.flatMap(({ number, kind }): Fault[] => [
-  { at: number, kill: 'before' },
-  ...(kind === 'engine' || kind === 'run' ? [{ at: number, kill: 'within' } as const, { at: number, kill: 'after' } as const] : []),
-]);
+/** Tools that change a host in more than one deed, and the moments (ms) at which they end with harden. */
+const TEARABLE = /^(?:docker(?:-compose)? .*\bup\b|augenrules)/;
+const TORN_MS = [50, 150, 300, 500, 700, 900, 1200, 1600, 2000];
+
+/**
+ * Every moment at which the CLI can end: before each operation, and where somebody else carries it on, while and just after he does. What does much
+ * at once also ends with it, as when the power fails.
+ */
+export const everyCrash = (operations: readonly Operation[]): Fault[] => operations.flatMap(({ number, kind, what }): Fault[] => {
+  const kills: Extract<Fault, { kill: unknown }>['kill'][] = ['before'];
+  if (kind === 'engine' || kind === 'run') kills.push('within', 'after');
+  if (kind === 'run' && TEARABLE.test(what)) kills.push(...TORN_MS);
+  return kills.map((kill) => ({ at: number, kill }));
+});
 
 const isBegun = ({ what }: Operation): boolean => what.includes(' intent ');
 

@@ -5,6 +5,7 @@
  *
  * HARDEN_FAULT is JSON: `log`, a file that gets a line "NUMBER KIND WHAT" for each operation; and, where something is to happen,
  *   `at`    the number, `kill`: "before" it is begun, "within" (a request is sent, a tool is started, and neither has answered), or "after" it;
+ *           a number: a tool is ended with the process, that many milliseconds after its start, as when the power fails;
  *   `fail`  an errno such as "ENOSPC" instead of `kill`, for operations on files; `from` instead of `at`: every one from that number on;
  *   `below` only operations on paths below it are numbered.
  */
@@ -99,7 +100,13 @@ childProcess.spawn = function faulty(path, args, options) {
   if (isDue && kill === 'before') end();
   const child = spawn.call(childProcess, path, args, options);
   if (isDue && kill === 'within') child.once('spawn', end);
-  if (isDue && kill === 'after') child.prependOnceListener('exit', end);
+  if (isDue && (kill === 'after' || typeof kill === 'number')) child.prependOnceListener('exit', end);
+  if (isDue && typeof kill === 'number') {
+    setTimeout(() => {
+      process.kill(-child.pid, 'SIGKILL');
+      end();
+    }, kill);
+  }
   return child;
 };
 syncBuiltinESMExports();
