@@ -72,3 +72,9 @@ it('is refused where somebody wrote the file since', async () => {
   await expect(planRollback(session, idOf(1))).rejects.toThrow(`by hand: ${inDirectory('a')}. Nothing was done.`);
   expect(readFileSync(inDirectory('a'), 'utf8')).toBe('mine\n');
 });
+
+it('is refused in words where an engine that does not answer would have to say what was changed since', async () => {
+  const dead = { ...session, engine: { inspectContainer: () => Promise.reject(new UsageError('No engine answers')) } } as unknown as Session;
+  await changed(1, 'a', 'first\n', [{ kind: 'swapContainers', container: 'aaa', name: 'web' }]);
+  await expect(planRollback(dead, idOf(1))).rejects.toThrow(`Run ${idOf(1)} cannot be rolled back now: whether the container web was changed since is not known (No engine answers). Nothing was done.`);
+});

@@ -242,7 +242,12 @@ async function refuseTouched(session: Session, run: RunRecord, effects: Journall
   }
   for (const performed of effects.actions) {
     if (later.has(subjectOf(performed.action) ?? '')) continue;
-    const why = await touchedSince(performed, session);
+    const why = await touchedSince(performed, session).catch((error: unknown) => {
+      throw new UsageError([
+        `Run ${run.runId} cannot be rolled back now: whether ${subjectOf(performed.action) ?? 'what it removed'} was changed since is not known (${messageOf(error)}). Nothing was done.`,
+        `When the engine answers again: harden rollback ${run.runId}`,
+      ].join('\n'), { cause: error });
+    });
     if (why !== null) touched.push(why);
   }
   if (touched.length > 0) {
