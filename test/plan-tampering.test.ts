@@ -6,6 +6,7 @@ import { remediations } from '../remediations/index.ts';
 import { refuseStale } from '../src/apply/apply.ts';
 import { planFrom } from '../src/commands/documents.ts';
 import { policyOf } from '../src/commands/planning.ts';
+import { refuseOddPromises } from '../src/commands/verify.ts';
 import { StalePlanError, UsageError } from '../src/errors.ts';
 import type { Change, Facts, Plan, PlanDocument, Policy } from '../src/model.ts';
 import { makePlan, planDocument } from '../src/plan.ts';
@@ -140,6 +141,17 @@ describe('a plan that somebody edited', () => {
     const verdict = await load(text, stock.facts);
     if (named === null) expect(verdict).toEqual({ changes: stock.changes });
     else expect(verdict).toEqual({ refused: expect.stringMatching(named) as string });
+  });
+
+  test('verify holds a host to no promise that a change is not made for', () => {
+    const plan = JSON.parse(stock.text) as PlanDocument;
+    expect(refuseOddPromises(plan, 'plan.json')).toBe(plan);
+    const promised = plan.changes.find(({ promises }) => promises.length > 0)?.promises[0];
+    if (promised === undefined) throw new Error('no promise');
+    for (const odd of [{ ...promised, check: 'no.such-check' }, { ...promised, check: 'swarm.autolock' }, { ...promised, target: { kind: 'host', name: '\u001b[2J', id: 'x' } } as const]) {
+      const edited = { ...plan, changes: plan.changes.map((change) => ({ ...change, promises: [...change.promises, odd] })) };
+      expect(() => refuseOddPromises(edited, 'plan.json')).toThrow(/^plan\.json: the change \S+ promises .* which it is not made for/u);
+    }
   });
 
   test('the plans that are attacked do something, and do it when nobody edited them', async () => {

@@ -6,6 +6,7 @@ import { evaluate } from '../evaluate.ts';
 import { createLocalReader } from '../host/local-reader.ts';
 import { listRuns, readRunPlan } from '../journal.ts';
 import type { Outcomes, PlanDocument, Policy, Report } from '../model.ts';
+import { sameTarget } from '../model.ts';
 import type { PolicyFlags } from '../policy.ts';
 import { loadPolicy } from '../policy.ts';
 import { engineLine } from '../render/common.ts';
@@ -63,7 +64,7 @@ export async function verify(saved: string | undefined, options: VerifyOptions, 
 }
 
 async function yardstickOf(saved: string | undefined, options: VerifyOptions, today: Policy, context: Context): Promise<Yardstick> {
-  if (saved !== undefined) return planYardstick(await readPlan(saved), null, today);
+  if (saved !== undefined) return planYardstick(refuseOddPromises(await readPlan(saved), saved), null, today);
   if (options.baseline !== undefined) return reportYardstick(await readReport(options.baseline), today);
   const stateDir = stateDirOf(options, context);
   const reader = createLocalReader();
@@ -72,6 +73,18 @@ async function yardstickOf(saved: string | undefined, options: VerifyOptions, to
   const recorded = await readRunPlan(stateDir, runId, reader);
   if (recorded === null) throw new UsageError(`Run ${runId} was a rollback: it promised nothing. \`harden history\` lists the others.`);
   return planYardstick(await planFrom(recorded, `the plan of run ${runId}`), runId, today);
+}
+
+/**
+ * A plan that somebody may have edited since: a change can promise only what it is made for, and what harden has a fix for.
+ * @throws UsageError
+ */
+export function refuseOddPromises(plan: PlanDocument, source: string): PlanDocument {
+  for (const { id, because, promises } of plan.changes) {
+    const odd = promises.find(({ check, target }) => !because.some((one) => one.check === check && sameTarget(one.target, target)) || !remediations.some((remediation) => remediation.check.id === check));
+    if (odd !== undefined) throw new UsageError(`${source}: the change ${id} promises ${odd.check} for ${odd.target.name}, which it is not made for. The plan was edited: make a new one with harden plan -o FILE.`);
+  }
+  return plan;
 }
 
 /** Every finding that warned when the plan was made is in some change, or deferred; nothing else did. */
