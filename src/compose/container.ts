@@ -119,11 +119,18 @@ function unready(facts: Facts, project: ComposeFacts, members: readonly Containe
   if (stale !== undefined) {
     return `with the files of ${name} as they are, \`up\` would already make another container of ${stale.name}: an edit, a variable or an image that somebody else changed is not in force yet. Run \`up\` for it, or take that back, first`;
   }
+  // Made and never started: Compose waits for what it depends on, and would find neither it nor that any more.
+  const waiting = projectMembers(facts, name).find((member) => stateOf(facts, member.name) === 'created');
+  if (waiting !== undefined) {
+    return `${waiting.name} of its compose project ${name} was made and never started, as it is while somebody's \`up\` is under way. When that has ended, run \`up\` for it or remove it`;
+  }
   const states = new Set(members.map(({ runtime }) => valueOf(runtime)?.state));
   const [state] = states;
-  if (states.size > 1 || state === undefined || !['running', 'exited', 'created'].includes(state)) return `the containers of the service are ${[...states].map((one) => one ?? 'in a state that is not known').join(' and ')}`;
+  if (states.size > 1 || state === undefined || !['running', 'exited'].includes(state)) return `the containers of the service are ${[...states].map((one) => one ?? 'in a state that is not known').join(' and ')}`;
   return distrustedReads(facts, project) ?? dependants(facts, members) ?? restartedWith(facts, members);
 }
+
+const stateOf = (facts: Facts, name: string): string | undefined => valueOf(valueOf(facts.containers)?.find((container) => container.name === name)?.runtime)?.state;
 
 /** What Compose reads besides its files: variables decide what they say. */
 function distrustedReads(facts: Facts, { reads, texts, files }: ComposeFacts): string | null {
