@@ -139,7 +139,8 @@ const equivalencePage = [
   '',
   '| change | script | tested by |',
   '|---|---|---|',
-  ...EQUIVALENCE.map(({ kind, script, compared }) => `| ${kind} | ${cell(script)} | ${compared ? 'hosts compared ([equivalence.test.ts](../test/e2e/equivalence.test.ts))' : 'no host yet'} |`),
+  ...EQUIVALENCE.map(({ kind, script, compared, inTurn }) => `| ${kind} | ${cell(script)} | ${compared ? 'hosts compared ([equivalence.test.ts](../test/e2e/equivalence.test.ts))'
+    : inTurn ? 'one host, script and `apply` in turn ([script.test.ts](../test/e2e/script.test.ts))' : 'no host yet'} |`),
   '',
 ].join('\n');
 

@@ -38,6 +38,7 @@ const observed = <T>(value: z.ZodType<T>): z.ZodType<Observed<T>> => z.discrimin
 
 const host = shape<HostFacts>({
   hostname: text,
+  machine: observed(text).exactOptional(),
   os: observed(shape<{ readonly id: string; readonly versionId: string; readonly name: string }>({ id: text, versionId: text, name: text })),
   kernel: observed(text),
   architecture: text,

@@ -1,12 +1,15 @@
 /** The script of a plan, by real shells: what they take, what they do with hostile text, and that bytes come out as they were meant. */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { checks } from '../checks/index.ts';
 import { remediations } from '../remediations/index.ts';
+import { createLocalWriter } from '../src/host/local-writer.ts';
+import { acquireLock } from '../src/lock.ts';
 import type { Facts, Json, Policy } from '../src/model.ts';
 import { makePlan } from '../src/plan.ts';
 import { restartMethod } from '../src/plan/restart.ts';
@@ -124,6 +127,64 @@ describe('bytes', () => {
       const { stdout } = spawnSync(shell, [...args, '-c', '. "$1"; json_text "$2"', 'harden', library, write('text', text)]);
       expect(JSON.parse(stdout.toString())).toBe(text);
     }
+  });
+});
+
+describe('the lock', () => {
+  const library = write('lock-library.sh', renderTemplate('script-library.sh', {}));
+  const state = join(directory, 'state');
+  const writer = createLocalWriter();
+  const path = join(state, 'lock');
+  const DEAD = { pid: 4_194_304, startTicks: 1, bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(), pidNamespace: readlinkSync('/proc/self/ns/pid'), since: '2026-01-01T00:00:00.000Z' };
+  const shell = ([name, ...args]: (typeof SHELLS)[number], body: string): SpawnSyncReturns<string> =>
+    spawnSync(name, [...args, '-c', `. "$1"; STATE_DIR=$2 REASON=; ${body}`, 'harden', library, state], { encoding: 'utf8' });
+  const take = 'take_lock || { echo "$REASON"; exit 2; }; ';
+  beforeEach(() => {
+    rmSync(state, { recursive: true, force: true });
+    mkdirSync(state, { mode: 0o700 });
+  });
+
+  test.each(SHELLS.map((one) => [one.join(' '), one] as const))('that harden holds is not taken by %s, and that it holds is not taken by harden', async (_, one) => {
+    const held = await acquireLock(state, writer);
+    expect(shell(one, take)).toMatchObject({ status: 2, stdout: expect.stringContaining(`another harden (process ${process.pid}) has been changing this host since`) as string });
+    await held.release();
+    expect(shell(one, `${take} cat "$2/lock"; release "$2/lock"; ls -A "$2"`)).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^\{"pid":\d+,"startTicks":\d+,"bootId":"[0-9a-f-]{36}","pidNamespace":"pid:\[\d+\]","since":"[0-9TZ:.-]{24}"\}$/u) as string });
+
+    const [name, ...args] = one;
+    const child = spawn(name, [...args, '-c', `. "$1"; STATE_DIR=$2 REASON=; ${take} echo taken; read -r _; release "$2/lock"`, 'harden', library, state], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    await expect(acquireLock(state, writer)).rejects.toThrow(`another harden (process ${child.pid}) has been changing this host since`);
+    const ended = once(child, 'exit');
+    child.stdin.end('\n');
+    await ended;
+    await (await acquireLock(state, writer)).release();
+    expect(readdirSync(state)).toEqual([]);
+  });
+
+  test.each(SHELLS.map((one) => [one.join(' '), one] as const))('of the dead is replaced by %s, also one that they held to replace it; no other is', (_, one) => {
+    for (const dead of [DEAD, { ...DEAD, pid: process.pid }, { ...DEAD, bootId: 'another' }]) {
+      writeFileSync(path, JSON.stringify(dead));
+      writeFileSync(`${path}.takeover`, JSON.stringify(dead));
+      expect(shell(one, `${take} ls -A "$2"; release "$2/lock"; ls -A "$2"`)).toMatchObject({ status: 0, stderr: '', stdout: 'lock\n' });
+    }
+    for (const [text, why] of [[JSON.stringify({ ...DEAD, pidNamespace: 'pid:[1]' }), 'in another container'], ['{"pid":', 'is damaged'], ['', 'is damaged']] as const) {
+      writeFileSync(path, text);
+      expect(shell(one, take)).toMatchObject({ status: 2, stdout: expect.stringContaining(why) as string });
+      expect(readFileSync(path, 'utf8')).toBe(text);
+      expect(readdirSync(state)).toEqual(['lock']);
+    }
+  });
+
+  test('is taken by one of many at once', async () => {
+    writeFileSync(path, JSON.stringify(DEAD));
+    const children = Array.from({ length: 8 }, (_, index) => {
+      const [name, ...args] = SHELLS[index % SHELLS.length] ?? ['sh'];
+      return spawn(name, [...args, '-c', `. "$1"; STATE_DIR=$2 REASON=; ${take} echo taken; sleep 5`, 'harden', library, state], { stdio: ['ignore', 'pipe', 'ignore'] });
+    });
+    const said = await Promise.all(children.map(async (child) => String((await once(child.stdout, 'data') as [Buffer])[0])));
+    for (const child of children) child.kill();
+    expect(said.filter((text) => text === 'taken\n')).toHaveLength(1);
+    expect(said.filter((text) => /another harden \(process \d+\)/u.test(text))).toHaveLength(7);
   });
 });
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AccountFacts, FileStat, HostFacts, MountPoint, Observed } from '../model.ts';
 import { absent, mapObserved, present, unreadable, valueOf } from '../model.ts';
 import type { ToolResult } from '../host/port.ts';
@@ -11,7 +12,7 @@ export function readHost(round: Round): (daemonPid: number) => LocalHost {
   const text = (name: keyof typeof HOST_TEXTS): Answer<string> => round.text(HOST_TEXTS[name]);
   const stat = (name: keyof typeof HOST_STATS): Answer<FileStat> => round.stat(HOST_STATS[name]);
   const osRelease = [text('osRelease'), text('vendorRelease')] as const;
-  const [hostname, kernel, lsm, apparmor] = [text('hostname'), text('kernel'), text('lsm'), text('apparmor')];
+  const [hostname, machine, kernel, lsm, apparmor] = [text('hostname'), text('machine'), text('kernel'), text('lsm'), text('apparmor')];
   const [status, mounts, inet6, initScript] = [text('status'), text('mounts'), text('inet6'), text('initScript')];
   const [scriptPid, pidFile] = [text('scriptPid'), text('pidFile')];
   const [selinux, systemd, service] = [stat('selinux'), stat('systemd'), stat('service')];
@@ -19,6 +20,7 @@ export function readHost(round: Round): (daemonPid: number) => LocalHost {
 
   return (daemonPid) => ({
     hostname: mapObserved(hostname(), (name) => name.trim()),
+    machine: machineOf(machine()),
     os: mapObserved(firstPresent(osRelease.map((answer) => answer())), parseOsRelease),
     kernel: mapObserved(kernel(), (release) => release.trim()),
     lsm: activeModules(lsm(), apparmor(), selinux().status === 'present'),
@@ -28,6 +30,13 @@ export function readHost(round: Round): (daemonPid: number) => LocalHost {
     globalIpv6: hasGlobalIpv6(inet6()),
     tmpfiles: mapObserved(firstPresent(tmpfiles.map((answer) => answer())), () => true),
   });
+}
+
+/** An image of a machine that was never started has no id yet, or a word for it. */
+function machineOf(text: Observed<string>): Observed<string> {
+  const id = valueOf(text)?.trim();
+  if (id === undefined) return text;
+  return /^[0-9a-f]{32}$/u.test(id) ? present(createHash('sha256').update(`harden host ${id}`).digest('hex')) : absent;
 }
 
 /** The first that was read, else the first that could not be, else absent. */

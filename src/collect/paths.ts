@@ -46,6 +46,7 @@ export const HOST_TEXTS = {
   osRelease: '/etc/os-release',
   vendorRelease: '/usr/lib/os-release',
   hostname: '/proc/sys/kernel/hostname',
+  machine: '/etc/machine-id',
   kernel: '/proc/sys/kernel/osrelease',
   lsm: '/sys/kernel/security/lsm',
   apparmor: '/sys/module/apparmor/parameters/enabled',

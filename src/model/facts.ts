@@ -97,6 +97,8 @@ export type ServiceManager = 'systemd' | 'sysvinit' | 'none';
 
 export interface HostFacts {
   readonly hostname: string;
+  /** Tells machines of one name apart: SHA-256, in hex, of "harden host " and /etc/machine-id, which itself is nobody's business (machine-id(5)). Snapshots of earlier versions lack it. */
+  readonly machine?: Observed<string>;
   /** From os-release(5). */
   readonly os: Observed<{ readonly id: string; readonly versionId: string; readonly name: string }>;
   /** uname -r of the engine's host. */

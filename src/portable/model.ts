@@ -123,7 +123,7 @@ export type PortableStep =
   /** Starts what has the name now, and watches it for so many seconds, and until it is healthy for at most `healthSeconds` (0: it has no check). */
   | (About & { readonly kind: 'startReplacement'; readonly watchSeconds: number; readonly healthSeconds: number })
   | ComposeStep
-  /** `update`: options of `docker service update`. `state`: a format of `docker service inspect`, and what it says before and after. */
+  /** `update`: options of `docker service update`. `state`: a format of `docker service inspect`, and what it says before and after: lines, sorted. */
   | {
     readonly kind: 'updateService'; readonly service: string; readonly name: string; readonly update: readonly string[]; readonly watchSeconds: number;
     readonly state: { readonly format: string; readonly before: readonly string[]; readonly after: readonly string[] };

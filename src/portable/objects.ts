@@ -51,23 +51,24 @@ export function composeStep(action: ComposeProjectChange, facts: Facts): Compose
 
 /** How one field of a service's definition is shown by `docker service inspect` and said by `docker service update`. */
 interface ServiceField {
+  /** Makes lines that begin with a word of their own: docker sorts mounts, so that the order of all lines says nothing. */
   readonly format: string;
-  /** What the format says of a value. */
-  readonly shown: (value: Json) => string;
+  /** The lines that the format makes of a value. */
+  readonly shown: (value: Json) => readonly string[];
   readonly options: (before: Json, after: Json) => string[];
 }
 
 const TEMPLATE = '.Spec.TaskTemplate';
 const limit = (field: string, option: string, worth: (value: number) => string = String): ServiceField => ({
-  format: `{{with ${TEMPLATE}.Resources}}{{with .Limits}}{{if .${field}}}{{.${field}}}{{end}}{{end}}{{end}}`,
-  shown: (value) => (value === null || value === 0 ? '' : String(number(value))),
+  format: `{{with ${TEMPLATE}.Resources}}{{with .Limits}}{{if .${field}}}${field} {{.${field}}}{{println}}{{end}}{{end}}{{end}}`,
+  shown: (value) => (value === null || value === 0 ? [] : [`${field} ${number(value)}`]),
   options: (_, after) => [option, worth(number(after))],
 });
 const items = (value: Json): string[] => list(value).map((item) => text(item));
 const bare = (name: string): string => name.toUpperCase().replace(/^CAP_/u, '');
 const capabilities = (field: string, added: string, removed: string): ServiceField => ({
-  format: `{{range ${TEMPLATE}.ContainerSpec.${field}}}{{println .}}{{end}}`,
-  shown: (value) => items(value).join('\n'),
+  format: `{{range ${TEMPLATE}.ContainerSpec.${field}}}${field} {{.}}{{println}}{{end}}`,
+  shown: (value) => items(value).map((name) => `${field} ${name}`),
   options: (before, after) => [
     ...items(after).filter((name) => !items(before).includes(name)).flatMap((name) => [added, bare(name)]),
     ...items(before).filter((name) => !items(after).includes(name)).flatMap((name) => [removed, bare(name)]),
@@ -79,14 +80,18 @@ const SERVICE_FIELDS: Readonly<Record<string, ServiceField>> = {
   'Resources.Limits.MemoryBytes': limit('MemoryBytes', '--limit-memory'),
   'Resources.Limits.Pids': limit('Pids', '--limit-pids'),
   'Resources.Limits.NanoCPUs': limit('NanoCPUs', '--limit-cpu', (value) => (value / NANO).toFixed(9).replace(/\.?0+$/u, '')),
-  'ContainerSpec.ReadOnly': { format: `{{${TEMPLATE}.ContainerSpec.ReadOnly}}`, shown: (value) => String(value === true), options: (_, after) => [`--read-only=${String(after === true)}`] },
-  'ContainerSpec.User': { format: `{{${TEMPLATE}.ContainerSpec.User}}`, shown: (value) => text(value), options: (_, after) => ['--user', text(after)] },
-  'ContainerSpec.Init': { format: `{{with ${TEMPLATE}.ContainerSpec.Init}}{{.}}{{end}}`, shown: (value) => (value === true ? 'true' : ''), options: (_, after) => [`--init=${String(after === true)}`] },
+  'ContainerSpec.ReadOnly': {
+    format: `ReadOnly {{${TEMPLATE}.ContainerSpec.ReadOnly}}{{println}}`, shown: (value) => [`ReadOnly ${String(value === true)}`], options: (_, after) => [`--read-only=${String(after === true)}`],
+  },
+  'ContainerSpec.User': { format: `User {{${TEMPLATE}.ContainerSpec.User}}{{println}}`, shown: (value) => [`User ${text(value)}`], options: (_, after) => ['--user', text(after)] },
+  'ContainerSpec.Init': {
+    format: `{{with ${TEMPLATE}.ContainerSpec.Init}}Init {{.}}{{println}}{{end}}`, shown: (value) => (value === null ? [] : [`Init ${String(value === true)}`]), options: (_, after) => [`--init=${String(after === true)}`],
+  },
   'ContainerSpec.CapabilityAdd': capabilities('CapabilityAdd', '--cap-add', '--cap-drop'),
   'ContainerSpec.CapabilityDrop': capabilities('CapabilityDrop', '--cap-drop', '--cap-add'),
   'ContainerSpec.Mounts': {
-    format: `{{range ${TEMPLATE}.ContainerSpec.Mounts}}{{json .Target}}{{println}}{{end}}`,
-    shown: (value) => list(value).map((mount) => JSON.stringify(text(at(mount, 'Target')))).join('\n'),
+    format: `{{range ${TEMPLATE}.ContainerSpec.Mounts}}Mount {{.Target}}{{println}}{{end}}`,
+    shown: (value) => list(value).map((mount) => `Mount ${text(at(mount, 'Target'))}`),
     options: (before, after) => list(after).slice(list(before).length).flatMap((mount) => ['--mount-add', tmpfs(mount)]),
   },
 };
@@ -114,11 +119,11 @@ export function serviceStep({ service: id, name, edits, watchSeconds }: Of<'upda
     if (known === undefined || takesAway) throw new Refused(`\`docker service update\` cannot say ${field} as it is meant.`);
     return { known, was, will };
   });
-  const shown = (of: (field: (typeof fields)[number]) => Json): string => fields.map((field) => field.known.shown(of(field))).join('\n').replace(/\n+$/u, '');
+  const shown = (of: (field: (typeof fields)[number]) => Json): string => fields.flatMap((field) => field.known.shown(of(field))).map((line) => Buffer.from(line)).sort((a, b) => Buffer.compare(a, b)).join('\n');
   return {
     kind: 'updateService', service: id, name, watchSeconds,
     // The image is sent as it stands: nobody asks a registry what it means by now.
     update: ['--no-resolve-image', ...fields.flatMap(({ known, was, will }) => known.options(was, will))],
-    state: { format: fields.map(({ known }) => known.format).join('{{println}}'), before: [shown(({ was }) => was)], after: [shown(({ will }) => will)] },
+    state: { format: fields.map(({ known }) => known.format).join(''), before: [shown(({ was }) => was)], after: [shown(({ will }) => will)] },
   };
 }

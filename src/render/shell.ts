@@ -1,4 +1,5 @@
 import type { Facts, Plan } from '../model.ts';
+import { valueOf } from '../model.ts';
 import type { Guard, PortablePlan, PortableStep, PortableUnit, Splice, Word } from '../portable/model.ts';
 import { shellLine, shellWord } from '../quote.ts';
 import { renderTemplate } from '../templates.ts';
@@ -18,7 +19,7 @@ export function renderScript(plan: Plan, portable: PortablePlan, facts: Facts): 
   const { daemon } = portable;
   const configUnit = portable.units.findIndex(({ steps }) => steps.some((step) => 'path' in step && step.path === daemon.configPath));
   return renderTemplate('script.sh', {
-    tool: `${plan.tool.name} ${plan.tool.version}`, host: escapeLine(plan.host.hostname), quotedHost: quoted(plan.host.hostname), plan: plan.id, scanned: escapeLine(facts.collectedAt),
+    tool: `${plan.tool.name} ${plan.tool.version}`, host: escapeLine(plan.host.hostname), quotedHost: quoted(plan.host.hostname), machine: machineOf(facts), plan: plan.id, scanned: escapeLine(facts.collectedAt),
     maxImpact: plan.inputs.maxImpact, maxRisk: plan.inputs.maxRisk,
     endpoint: quoted(daemon.endpoint), daemonUnit: quoted(daemon.unit ?? ''), pidFile: quoted(daemon.pidFile), configPath: quoted(daemon.configPath), validates: daemon.validates ? 'yes' : 'no',
     units: portable.units.map((_, index) => index + 1).join(' '), configUnit: configUnit === -1 ? '' : String(configUnit + 1),
@@ -31,6 +32,12 @@ export function renderScript(plan: Plan, portable: PortablePlan, facts: Facts): 
     })),
     refused: portable.refused.map(({ change, reason }) => ({ title: quoted(escapeLine(`${change.id}: ${change.title}`)), reason: quoted(escapeLine(reason)) })),
   });
+}
+
+/** "" where it is not known, as in a snapshot of an earlier version, and in one that somebody wrote anything into. */
+function machineOf({ host: { machine } }: Facts): string {
+  const digest = machine === undefined ? undefined : valueOf(machine);
+  return digest !== undefined && /^[0-9a-f]{64}$/u.test(digest) ? digest : '';
 }
 
 /** One word, whatever is in it; a NUL, which none can hold, is left out. */
