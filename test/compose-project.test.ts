@@ -38,8 +38,11 @@ describe('the call of Compose', () => {
       ' DRY-RUN MODE -  Container shop-db-1  Recreate ', ' DRY-RUN MODE -  Container shop-db-1  Recreated ', ' DRY-RUN MODE -  Container 63135396f511_shop-db-1  Starting ',
       ' DRY-RUN MODE -  Container shop-new-1  Creating ', ' DRY-RUN MODE -  Container shop-new-1  Created ', ' DRY-RUN MODE -  Container shop-web-2  Stopping ',
     ].join('\n');
-    expect(unchangedContainers(said, ['shop-web-1', 'shop-off-1', 'shop-db-1', 'shop-new-1', 'shop-web-2', 'other'])).toEqual(['shop-web-1', 'shop-off-1']);
-    expect(unchangedContainers('', ['shop-web-1'])).toEqual([]);
+    const named = (isNew: boolean, ...names: string[]): { name: string; isNew: boolean }[] => names.map((name) => ({ name, isNew }));
+    expect(unchangedContainers(said, named(false, 'shop-web-1', 'shop-off-1', 'shop-db-1', 'shop-new-1', 'shop-web-2', 'other'))).toEqual(['shop-web-1', 'shop-off-1']);
+    expect(unchangedContainers('', named(false, 'shop-web-1'))).toEqual([]);
+    // Of one that was created and never started nothing is said, unless it would be made anew.
+    expect(unchangedContainers(said, named(true, 'shop-db-1', 'other'))).toEqual(['other']);
     expect(newContainer(said, ['shop-web-1'])).toBe('shop-new-1');
     expect(newContainer(said, ['shop-new-1'])).toBeUndefined();
   });

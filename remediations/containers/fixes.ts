@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { DEFAULT_CAPABILITIES } from '../../checks/containers/capabilities.ts';
 import type { DeviceDetail } from '../../checks/containers/devices.ts';
 import { isWildcard } from '../../checks/containers/bind-interface.ts';
+import { at, object, text } from '../../src/collect/json.ts';
 import { isKept } from '../../src/container/kept.ts';
 import { bytesOf, nanosecondsOf, parametersFor } from '../../src/container/parameters.ts';
 import { parsePublish } from '../../src/container/run-values.ts';
 import { writtenPaths } from '../../src/container/written.ts';
 import { listNames } from '../../src/daemon/containers.ts';
+import { hasSecurityOption } from '../../src/daemon/security-options.ts';
 import { parseUlimit } from '../../src/daemon/ulimits.ts';
 import { normalReference } from '../../src/image/reference.ts';
 import type { ContainerSpec, Healthcheck, Json, MountSpec, ParameterUse, SettablePath, SpecEdit } from '../../src/model.ts';
@@ -285,8 +287,12 @@ export const confined = (path: 'security.seccomp' | 'security.apparmor') => (con
 
 /** Takes away label=disable: what confines instead is the daemon's own context. */
 export function labelled(context: FixContext<null>): Fixing {
-  const { spec: { security: { privileged, labels } }, chosen } = context;
+  const { spec: { security: { privileged, labels } }, chosen, container, facts } = context;
   if (privileged || !labels.includes('disable')) return 'manual';
+  const info = valueOf(facts.engine.info);
+  if (info !== undefined && !hasSecurityOption(info, 'selinux')) {
+    return { guard: `The daemon does not use SELinux: without label=disable ${container.name} would have no context either.`, needs: '"selinux-enabled": true in force in the daemon, then plan again' };
+  }
   return chosen.confined === undefined ? { choice: 'Which files of the host it may then no longer reach, only a trial shows: mounts need :z or :Z.', ...asking(context, 'confined', 'true') }
     : { edits: [{ op: 'remove', path: 'security.labels', value: 'disable' }], uses: [fromPolicy('confined', true)] };
 }
@@ -434,16 +440,19 @@ export function withoutMounts(context: FixContext<{ readonly targets: readonly s
   return { edits: own.map((mount): SpecEdit => ({ op: 'remove', path: 'mounts', value: mount as unknown as Json })), uses: [fromPolicy('withoutMounts', [...targets])] };
 }
 
+const AS_SLAVE: Readonly<Record<string, string>> = { shared: 'slave', rshared: 'rslave' };
+
+function asSlave(mount: MountSpec): MountSpec {
+  if (mount.via === 'binds') return { ...mount, options: mount.options.split(',').map((option) => AS_SLAVE[option] ?? option).join(',') };
+  const options = object(at(mount.details, 'BindOptions'));
+  return { ...mount, details: { ...object(mount.details), BindOptions: { ...options, Propagation: AS_SLAVE[text(options['Propagation'])] ?? 'rslave' } } };
+}
+
 /** Mounts that were asked for as shared are still seen by the container as slaves: what it mounts stays inside. */
 export function slavePropagation({ detail: { targets }, spec }: FixContext<{ readonly targets: readonly string[] }>): Fixing {
-  const own = spec.mounts.filter(({ target, via }) => targets.includes(target) && via === 'binds');
+  const own = spec.mounts.filter(({ kind, target }) => kind === 'bind' && targets.includes(target));
   if (own.length < targets.length) return 'manual';
-  return {
-    edits: own.map((mount): SpecEdit => ({
-      op: 'replace', path: 'mounts', value: mount as unknown as Json,
-      by: { ...mount, options: mount.options.split(',').map((option) => option === 'shared' ? 'slave' : option === 'rshared' ? 'rslave' : option).join(',') } as unknown as Json,
-    })),
-  };
+  return { edits: own.map((mount): SpecEdit => ({ op: 'replace', path: 'mounts', value: mount as unknown as Json, by: asSlave(mount) as unknown as Json })) };
 }
 
 export function withoutDevices(context: FixContext<DeviceDetail>): Fixing {

@@ -20,7 +20,8 @@ interface Stats {
 }
 
 interface Project extends Pick<ComposeFacts, 'project' | 'workingDir' | 'files' | 'environmentFiles'> {
-  readonly containers: readonly { readonly name: string; readonly service: string }[];
+  /** `isNew`: created, and never started. */
+  readonly containers: readonly { readonly name: string; readonly service: string; readonly isNew: boolean }[];
   /** Why nothing is run for it. */
   readonly doubt: string | null;
 }
@@ -59,14 +60,14 @@ export function readCompose(second: Round, stats: Stats, containers: readonly Co
         ...project,
         texts: Object.fromEntries([...project.files.map((file) => [file, texts.get(file)?.() ?? absent] as const), ...baseTexts.map(([path, text]) => [path, text()] as const)]),
         reads: [...new Set(local.filter(({ kind }) => kind !== 'extends').map(({ path }) => path))].sort(),
-        rehearsal: doubt === null ? rehearsalOf(runs, members.map(({ name }) => name)) : unreadable(doubt),
+        rehearsal: doubt === null ? rehearsalOf(runs, members) : unreadable(doubt),
       }));
     },
   };
 }
 
 function projectsOf(containers: readonly ContainerFacts[]): readonly Project[] {
-  const members = containers.flatMap(({ name, owner }) => (owner.kind === 'compose' && owner.oneOff !== true ? [{ name, owner }] : []));
+  const members = containers.flatMap(({ name, owner, runtime }) => (owner.kind === 'compose' && owner.oneOff !== true ? [{ name, owner, isNew: valueOf(runtime)?.state === 'created' }] : []));
   return grouped(members, ({ owner }) => owner.project).map(([project, all]) => {
     const named = [...new Set(all.map(({ owner }) => JSON.stringify([owner.workingDir, owner.files, owner.environmentFiles ?? []])))];
     const [first] = all;
@@ -78,7 +79,7 @@ function projectsOf(containers: readonly ContainerFacts[]): readonly Project[] {
       : files.length === 0 ? 'its containers do not name its files'
       : [workingDir, ...files, ...environmentFiles].some((path) => !path.startsWith('/') || normalize(path) !== path) ? 'its containers name files by paths that are not absolute'
       : null;
-    return { project, workingDir, files, environmentFiles, doubt, containers: all.map(({ name, owner }) => ({ name, service: owner.service })) };
+    return { project, workingDir, files, environmentFiles, doubt, containers: all.map(({ name, owner, isNew }) => ({ name, service: owner.service, isNew })) };
   });
 }
 
@@ -152,14 +153,14 @@ function farAway(references: readonly Reference[]): string | null {
   return remote === undefined ? null : `${remote.from} takes in ${remote.path}, which Compose may have to fetch from elsewhere`;
 }
 
-function rehearsalOf(runs: readonly (readonly [tool: ComposeTool, answer: Answer<{ readonly code: number; readonly stdout: string; readonly stderr: string }>])[], containers: readonly string[]): Observed<ComposeRehearsal> {
+function rehearsalOf(runs: readonly (readonly [tool: ComposeTool, answer: Answer<{ readonly code: number; readonly stdout: string; readonly stderr: string }>])[], containers: Project['containers']): Observed<ComposeRehearsal> {
   let why = 'Docker Compose is not installed here';
   for (const [tool, answer] of runs) {
     const run = answer();
     if (run.status === 'unreadable') why = run.reason;
     if (run.status !== 'present') continue;
     const output = `${run.value.stdout}\n${run.value.stderr}`;
-    const more = newContainer(output, containers);
+    const more = newContainer(output, containers.map(({ name }) => name));
     if (run.value.code === 0 && more !== undefined) return unreadable(`\`up\` would make the container ${more.slice(0, 200)}, too, which the project has not now`);
     if (run.value.code === 0) return present({ tool, unchanged: unchangedContainers(output, containers) });
     const line = run.value.stderr.trim().split('\n').at(-1)?.trim() ?? '';

@@ -46,15 +46,18 @@ export function upArguments(
 export const newContainer = (output: string, containers: readonly string[]): string | undefined =>
   [...output.matchAll(/^ *DRY-RUN MODE - +Container (\S+) +Creating *\r?$/gmu)].map(([, name = '']) => name).find((name) => !containers.includes(name));
 
-/** The containers that a rehearsed `up` (`--dry-run`) says it would leave as they are. */
-export function unchangedContainers(output: string, containers: readonly string[]): readonly string[] {
+/**
+ * The containers that a rehearsed `up` (`--dry-run`) would leave as they are. Of one that was created and never started (`isNew`) it says
+ * nothing where it would; of every other one it does.
+ */
+export function unchangedContainers(output: string, containers: readonly { readonly name: string; readonly isNew: boolean }[]): readonly string[] {
   const states = new Map<string, Set<string>>();
   for (const [, name = '', state = ''] of output.matchAll(/^ *DRY-RUN MODE - +Container (\S+) +(\w+) *\r?$/gmu)) {
     states.set(name, (states.get(name) ?? new Set()).add(state));
   }
   // A stopped container is "Created" already, and would be started; one that is made first says "Creating".
-  return containers.filter((name) => {
+  return containers.filter(({ name, isNew }) => {
     const seen = states.get(name);
-    return seen !== undefined && (seen.has('Running') || seen.has('Created')) && !['Recreate', 'Creating', 'Removing', 'Stopping'].some((state) => seen.has(state));
-  });
+    return seen === undefined ? isNew : (seen.has('Running') || seen.has('Created')) && !['Recreate', 'Creating', 'Removing', 'Stopping'].some((state) => seen.has(state));
+  }).map(({ name }) => name);
 }

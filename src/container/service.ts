@@ -167,12 +167,15 @@ const isAt = (target: string) => (mount: Json): boolean => text(at(mount, 'Targe
 function mounts(items: readonly Json[], edit: SpecEdit): Json[] {
   const mount = edit.value as unknown as MountSpec;
   if (edit.op === 'add' && mount.kind === 'tmpfs') return items.some(isAt(mount.target)) ? [...items] : [...items, tmpfsOf(mount)];
-  if (edit.op !== 'remove') throw new Refusal(`cannot mount ${mount.target} otherwise from here`);
+  const by = edit.op === 'replace' ? edit.by as unknown as MountSpec : null;
+  const moves = by !== null && (mount.kind !== 'bind' || !isDeepStrictEqual({ ...mount, details: null }, { ...by, details: null }));
+  if (moves || (edit.op !== 'remove' && by === null)) throw new Refusal(`cannot mount ${mount.target} otherwise from here`);
   const found = items.find(isAt(mount.target));
   if (found === undefined) throw new Refusal(`does not mount ${mount.target} itself: its image or its driver does`);
   // The journal keeps what is taken away, and options of a driver hold passwords.
   if (at(found, 'VolumeOptions', 'DriverConfig', 'Options') !== undefined) throw new Refusal(`mounts ${mount.target} with options of a driver, which harden does not keep`);
-  return items.filter((item) => item !== found);
+  if (by === null) return items.filter((item) => item !== found);
+  return items.map((item) => (item === found ? { ...object(item), BindOptions: at(by.details, 'BindOptions') ?? {} } : item));
 }
 
 /** What the engine gives every tmpfs of a task, or what changes nothing. */

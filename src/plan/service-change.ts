@@ -54,7 +54,7 @@ export function serviceChange(wishes: readonly EditOf<'changeService'>[], facts:
     id: `service:${name}`,
     kind: 'service',
     target: { kind: 'swarm', name: `service ${name}`, id },
-    title: `Updated in its definition; swarm makes its tasks anew by the service's own rules${floats(before) ? ', from what its image\'s tag means then: it has no digest' : ''}`,
+    title: `Updated in its definition; swarm makes its tasks anew by the service's own rules${floats(after.fields) ? ', from what its image\'s tag means then: it has no digest' : ''}`,
     actions: [{ kind: 'updateService', service: id, name, edits, watchSeconds }],
     diff: changed.map((field) => fieldDiff(field, before[field] ?? null, after.fields[field] ?? null)).join(''),
     before: { id, mode, updateState, fields: sha256(JSON.stringify(before)) },
