@@ -8,7 +8,8 @@ import { differences } from '../../src/container/differences.ts';
 import type { JsonObject } from '../../src/model.ts';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
 import { pushed } from './registry.ts';
-import { answers, harden, hardenJson, type OutcomesDocument, type ScanDocument } from './support.ts';
+import { answers, harden, hardenJson, type OutcomesDocument, type PlanDocumentJson, type ScanDocument } from './support.ts';
+import { ENTER, talk } from './talk.ts';
 
 /** Ends at once when it is told to, which a first process without a handler does not. */
 const until = (start: string): string[] => ['sh', '-c', `trap 'exit 0' TERM INT USR1; ${start} & wait`];
@@ -58,10 +59,10 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   open: {
     options: ['--security-opt', 'seccomp=unconfined', '--pid', 'host', '--ipc', 'host', '--uts', 'host', '--user', '1000:1000', '--cap-add', 'CHOWN', '--group-add', '10',
-      '-v', '/srv/shared:/shared:rshared'],
+      '-v', '/srv/shared:/shared:rshared', '--mount', 'type=bind,source=/srv/shared,target=/too,bind-propagation=shared'],
     chosen: '{ confined: true, privateNamespaces: [pid, ipc, uts] }',
     checks: ['container.seccomp', 'container.host-pid', 'container.host-ipc', 'container.host-uts', 'container.mount-propagation'],
-    intended: /^(?:HostConfig\.(?:PidMode|IpcMode|UTSMode|Binds)|Config\.Hostname|Mounts)/,
+    intended: /^(?:HostConfig\.(?:PidMode|IpcMode|UTSMode|Binds|Mounts)|Config\.Hostname|Mounts)/,
   },
   networks: {
     options: ['--network', 'one', '--ip', '172.30.1.7', '--network-alias', 'first', '--dns', '127.0.0.53', '--add-host', 'peer:10.1.2.3', '--hostname', 'own', '--sysctl', 'net.ipv4.ip_unprivileged_port_start=80',
@@ -150,4 +151,39 @@ describe.skipIf(skipReason('systemd') !== null)(titled('containers of Docker 26.
     expect(states(now)).toEqual(states(before));
     expect(await Promise.all(['80', '8085'].map((port) => answers(host, `http://127.0.0.1:${port}/`)))).toEqual([true, true]);
   }, 240_000);
+
+  test('get no limits whose sum the host cannot keep, and no change that would do nothing', async () => {
+    const memory = Number((await docker('info', '--format', '{{.MemTotal}}')).stdout);
+    const each = Math.ceil((0.8 * memory) / (NAMES.length + 1) / 1024 ** 2) + 1;
+    await host.writeFile('/root/much.yaml', `parameters:\n  container: { memory: ${each}m, confined: true }\n`);
+    const much = ['--policy', '/root/much.yaml', ...ALLOW.slice(0, 4), '-c', 'container.memory-limit'];
+    const { changes, deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', ...much], [0]);
+    expect([changes, new Set(deferred.map(({ reason }) => reason)), deferred.length]).toEqual([[], new Set(['guard']), NAMES.length + 1]);
+    expect(deferred[0]?.explanation).toMatch(/the limits of all containers that run come to \d+ MiB, more than four fifths of the \d+ MiB of this host/u);
+    expect((await hardenJson<OutcomesDocument>(host, ['apply', '--yes', ...much], [0])).changes).toEqual([]);
+    const accepted = await hardenJson<PlanDocumentJson>(host, ['plan', ...much, '--set', 'container.memoryOvercommit=true'], [0]);
+    expect([accepted.deferred, accepted.changes.flatMap(({ because }) => because).length]).toEqual([[], NAMES.length + 1]);
+
+    // A kernel that says it has SELinux, and a daemon that does not use it.
+    await docker('run', '-d', '--name', 'unlabelled', '--security-opt', 'label=disable', ...IDLE);
+    await host.exec('mount -t tmpfs tmpfs /sys/kernel/security && echo capability,selinux >/sys/kernel/security/lsm', { check: true });
+    const labels = await hardenJson<PlanDocumentJson>(host, ['plan', '-i', 'unlabelled', '--policy', '/root/much.yaml', ...ALLOW.slice(0, 4), '-c', 'container.selinux'], [0]);
+    await host.exec('umount /sys/kernel/security; docker rm -f unlabelled', { check: true });
+    expect(labels).toMatchObject({ changes: [], deferred: [{ reason: 'guard', explanation: expect.stringContaining('The daemon does not use SELinux') as string }] });
+  });
+
+  test('get what a person at a terminal chooses, who is asked again after a mistake', async () => {
+    const { code, screen } = await talk(host, 'harden apply -i linked,pinned -c container.memory-limit --max-risk behaviour', [
+      { choose: /^Give values/u },
+      [/Which findings[^]*container linked[^]*container pinned/u, ` ${ENTER}`],
+      [/containers\.linked\.memory \[\d+m\] \(- leaves it open\):/u, `plenty${ENTER}`],
+      [/plenty[^]*containers\.linked\.memory \[\d+m\]/u, `64m${ENTER}`],
+      { choose: /^Apply 1 change/u },
+      [/Type yes to make 1 change on recreate-trixie:/u, `yes${ENTER}`],
+    ]);
+    expect({ code, screen }).toEqual({ code: 0, screen: expect.stringMatching(/memory[^\n]*plenty|plenty[^]*such as 512m/u) as string });
+    expect(screen).toMatch(/\+ --memory 64m[^]*WARN → PASS/u);
+    expect((await docker('inspect', '-f', '{{.HostConfig.Memory}}', 'linked', 'pinned')).stdout).toBe(`${64 * 1024 ** 2}\n0\n`);
+    expect((await harden(host, ['scan', '-i', 'linked', '-c', 'container.memory-limit'])).code).toBe(0);
+  });
 });
