@@ -1,6 +1,7 @@
 /** Services of a swarm are hardened in their definition: swarm makes their tasks anew, some always run, and a way back is a way back. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
+import { pushed } from './registry.ts';
 import { harden, hardenJson, type OutcomesDocument, type PlanDocumentJson } from './support.ts';
 
 /** Nobody answers there, so that no node waits for a registry. */
@@ -112,5 +113,40 @@ describe.skipIf(skipReason('systemd') !== null).each([
     expect(done.changes.map(({ id, state }) => [id, state])).toEqual([['service:agent', 'applied']]);
     expect(states(done)).toEqual(fixed(1));
     expect(await replicas('agent')).toBe('1/1');
+  });
+
+  test.skipIf(!confines)('what only its owner can choose is so for its tasks, and is taken back', async () => {
+    const image = '127.0.0.1:5000/shop/app:1';
+    const digest = await pushed(host, 'busybox:latest', image);
+    await host.exec('docker service rm web agent; mkdir -p /srv/shared /dev/net && mknod /dev/net/tun c 10 200; mount --bind /srv/shared /srv/shared && mount --make-shared /srv/shared', { check: true });
+    await host.writeFile('/root/open.yaml', `parameters:
+  containers:
+    open.*: { watchSeconds: 1, pinImage: true, withoutMounts: [/keys, /dev/net], healthcheck: { test: "true", interval: 1s }, log: { maxSize: 10m, maxFile: 3 }, publishAddress: 127.0.0.1, hostPorts: { 81: 8081 } }
+`);
+    const bound = ['/srv/shared:/shared:rshared', '/etc/ssl:/keys:rprivate', '/dev/net:/dev/net:rprivate'].map((mount) => mount.split(':'))
+      .flatMap(([source, target, propagation]) => ['--mount', `type=bind,src=${source},dst=${target},bind-propagation=${propagation}`]);
+    await host.exec(['docker', 'service', 'create', '--detach', '--no-resolve-image', '--name', 'open', '--stop-grace-period', '1s', '--update-monitor', '1s', '--rollback-monitor', '1s', '--restart-delay', '1s',
+      '--publish', 'mode=host,published=81,target=80', '--mount', 'type=volume,src=data,dst=/data', ...bound, image, 'sh', '-c', 'test -e /data/file || echo kept >/data/file; exec sleep 100000'], { check: true });
+    await host.exec('until test "$(docker service ls --format "{{.Replicas}}")" = 1/1; do sleep 0.2; done', { check: true, timeoutMs: 60_000 });
+    const before = await spec('open');
+    const checks = ['image-pinning', 'sensitive-mounts', 'devices', 'mount-propagation', 'healthcheck', 'log-rotation', 'no-new-privileges'].map((check) => `container.${check}`);
+    const choices = ['--policy', '/root/open.yaml', ...ALLOW, ...about('open'), '-c', [...checks, 'container.bind-interface', 'container.privileged-ports'].join(',')];
+    const { deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', ...choices], [0]);
+    expect(deferred.map(({ check, reason, explanation }) => `${check} ${reason}: ${explanation}`).sort()).toEqual(['bind-interface', 'privileged-ports'].map((check) =>
+      `container.${check} unsupported: It is a task of the service open, and a service publishes on every address of a node, or of all nodes.`));
+    const done = await hardenJson<OutcomesDocument>(host, ['apply', '--yes', ...choices], [0]);
+    expect(done.changes.map(({ id, state }) => [id, state])).toEqual([['service:open', 'applied']]);
+    expect(done.results.flatMap(({ check, state }) => (state === 'fixed' ? [check] : [])).sort()).toEqual([...checks].sort());
+    const { Image, Mounts, Privileges, Healthcheck, ...rest } = (await spec('open')).TaskTemplate.ContainerSpec;
+    expect([Image, Mounts]).toEqual([digest, [{ Type: 'volume', Source: 'data', Target: '/data' }, { Type: 'bind', Source: '/srv/shared', Target: '/shared', BindOptions: { Propagation: 'rslave' } }]]);
+    expect([Privileges, Healthcheck]).toEqual([expect.objectContaining({ NoNewPrivileges: true }), expect.objectContaining({ Test: ['CMD-SHELL', 'true'] })]);
+    expect(before.TaskTemplate.ContainerSpec).toMatchObject(rest);
+    const task = (await host.exec('docker ps -q --filter name=open.', { check: true })).stdout.trim();
+    expect((await host.exec(['docker', 'exec', task, 'cat', '/data/file'])).stdout).toBe('kept\n');
+    expect((await hardenJson<OutcomesDocument>(host, ['apply', '--yes', ...choices], [0])).changes).toEqual([]);
+    const { code, stdout, stderr } = await harden(host, ['rollback', '--yes']);
+    expect({ code, said: code === 0 ? '' : stdout + stderr }).toEqual({ code: 0, said: '' });
+    expect((await spec('open')).TaskTemplate).toEqual(before.TaskTemplate);
+    expect(await replicas('open')).toBe('1/1');
   });
 });
