@@ -1,7 +1,8 @@
 /** Services of Compose 2.26 hardened in their files: planned, made, watched, taken back. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bed, skipReason, titled, type SystemdHost } from './host.ts';
-import { harden, hardenJson, scan, type OutcomesDocument, type PlanDocumentJson } from './support.ts';
+import { pushed } from './registry.ts';
+import { answers, harden, hardenJson, scan, type OutcomesDocument, type PlanDocumentJson } from './support.ts';
 
 const BASE = `# The shop, as it has been since spring.
 x-log: &log   # for all
@@ -36,6 +37,75 @@ const OVERRIDE = `services:
     tmpfs: /run   # small
 `;
 const DIRECTORY = '/srv/shop';
+
+const IMAGE = '127.0.0.1:5000/site/app:1';
+const SITE_FILE = '/srv/site/compose.yaml';
+const SITE = `# The site, and who is asked about it.
+services:
+  front:
+    image: ${IMAGE}   # from the build
+    command: [sh, -c, "httpd -f -p 80 -h /etc"]
+    stop_signal: SIGKILL
+    ports:   # to the world
+      - "80:80"   # clients know it
+      - "127.0.0.1:8443:443"
+    devices:
+      # nobody remembers why
+      - /dev/fuse
+      - /dev/null:/dev/nothing
+    volumes:
+      - data:/data
+      - /dev/net:/dev/net   # tunnels, once
+    security_opt: [ "seccomp:unconfined", "label:user:x" ]   # since the upgrade
+    depends_on: [back, cold]   # stopped in winter
+
+  hosted:
+    image: busybox:latest
+    command: [httpd, -f, -p, "8085", -h, /etc]
+    stop_signal: SIGKILL
+    network_mode: host   # for speed
+    volumes:
+      - { type: bind, source: /srv/shared, target: /shared, bind: { propagation: rshared } }   # disks
+
+  back:
+    image: busybox:latest
+    command: [sleep, "100000"]
+    stop_signal: SIGKILL
+
+  cold:
+    image: busybox:latest
+    command: [sleep, "100000"]
+    stop_signal: SIGKILL
+
+  late:
+    image: busybox:latest
+    command: [sleep, "100000"]
+    stop_signal: SIGKILL
+    depends_on:
+      store: { condition: service_started, restart: true }
+
+  store:
+    image: busybox:latest
+    command: [sleep, "100000"]
+    stop_signal: SIGKILL
+volumes:
+  data:
+`;
+/** What its owner chose for it, and the checks whose findings that settles. */
+const SITE_POLICY = `parameters:
+  container: { watchSeconds: 1 }
+  containers:
+    site-front-*: { hostPorts: { 80: 8080 }, publishAddress: 127.0.0.1, withoutDevices: [/dev/fuse, /dev/null], withoutMounts: [/dev/net], confined: true, pinImage: true }
+    site-hosted-*: { privateNamespaces: [network], network: site_default, publish: ["127.0.0.1:8085:8085"] }
+`;
+const SITE_CHECKS: Readonly<Record<string, readonly string[]>> = {
+  front: ['privileged-ports', 'bind-interface', 'devices', 'seccomp', 'image-pinning', 'no-new-privileges'],
+  hosted: ['host-network', 'mount-propagation', 'no-new-privileges'],
+  back: ['no-new-privileges'],
+  late: ['no-new-privileges'],
+};
+const SITE_LOOK = ['--policy', '/root/site.yaml', '-i', 'site-*', '-x', 'site-cold-*', '-c', [...new Set(Object.values(SITE_CHECKS).flat())].map((check) => `container.${check}`).join(',')];
+const SITE_ALLOW = ['--max-impact', 'recreate', '--max-risk', 'behaviour', ...SITE_LOOK];
 const POLICY = 'parameters:\n  containers:\n    "shop-*": { memory: 64m, tmpfs: [/run, /tmp], log: { maxSize: 10m, maxFile: 3 }, watchSeconds: 2 }\n';
 const CHECKS = ['container.memory-limit', 'container.pids-limit', 'container.readonly-rootfs', 'container.log-rotation'];
 const ALLOW = ['--policy', '/root/harden.yaml', '--max-impact', 'recreate', '--max-risk', 'behaviour', '-c', CHECKS.join(',')];
@@ -160,4 +230,57 @@ describe.skipIf(skipReason('systemd') !== null)(titled('services of Docker Compo
     expect(await texts()).toEqual([BASE, OVERRIDE]);
     expect((await host.exec("docker inspect -f '{{.HostConfig.Memory}} {{.State.Running}}' shop-web-1")).stdout).toBe('0 true\n');
   });
+
+  test('what only its owner can choose is edited in its lines, comments stay, what it depends on stays stopped, and what others restart with is left alone', async () => {
+    const digest = await pushed(host, 'busybox:latest', IMAGE);
+    await host.exec(`cd ${DIRECTORY} && docker compose down -t 0 2>&1; mkdir -p /srv/shared /dev/net && mknod /dev/fuse c 10 229 && mknod /dev/net/tun c 10 200
+      mount --bind /srv/shared /srv/shared && mount --make-shared /srv/shared`, { check: true });
+    await host.writeFile(SITE_FILE, SITE);
+    await host.writeFile('/root/site.yaml', SITE_POLICY);
+    const upSite = (): Promise<unknown> => host.exec('cd /srv/site && docker compose up -d front hosted late 2>&1', { check: true });
+    await upSite();
+    await host.exec('docker exec site-front-1 sh -c "echo kept >/data/file" && docker stop site-back-1 site-cold-1', { check: true });
+    const before = await ids();
+    const asBefore = (now: Record<string, string>): string[] => Object.keys(now).filter((name) => now[name] === before[name]).sort();
+
+    const { deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', ...SITE_ALLOW], [0]);
+    expect(deferred.map(({ check, target, reason, explanation }) => `${check} ${target.name} ${reason}: ${explanation}`).filter((text) => !text.startsWith('container.image-pinning '))).toEqual([
+      'container.no-new-privileges site-store-1 guard: The files of its compose project are left alone: the container site-late-1 is made anew with it (depends_on with restart: true).',
+    ]);
+    const done = await hardenJson<OutcomesDocument>(host, ['apply', '--yes', ...SITE_ALLOW], [0]);
+    expect(states(done)).toEqual({ 'compose:site': 'applied' });
+    const noNew = '    security_opt:\n      - no-new-privileges:true\n';
+    const late = '      store: { condition: service_started, restart: true }\n';
+    expect(await host.readFile(SITE_FILE)).toBe(SITE
+      .replace(`image: ${IMAGE}`, `image: "${digest}"`)
+      .replace('"80:80"', '"127.0.0.1:8080:80"')
+      .replace('    devices:\n      # nobody remembers why\n      - /dev/fuse\n      - /dev/null:/dev/nothing\n', '')
+      .replace('      - /dev/net:/dev/net   # tunnels, once\n', '')
+      .replace('"seccomp:unconfined", "label:user:x"', '"label:user:x", "no-new-privileges:true"')
+      .replace('    network_mode: host   # for speed\n', '')
+      .replace('propagation: rshared } }   # disks\n', `propagation: rslave } }   # disks\n    ports:\n      - "127.0.0.1:8085:8085"\n${noNew}`)
+      .replace('\n\n  cold:', `\n${noNew}\n  cold:`)
+      .replace(late, `${late}${noNew}`));
+    const { results } = await scan(host, ...SITE_LOOK);
+    const verdicts = results.flatMap(({ check, findings }) => findings.map(({ target, outcome }) => `${target.name} ${check} ${outcome}`));
+    expect(verdicts.filter((verdict) => / (?:warn|unknown)$/.test(verdict))).toEqual(['site-store-1 container.no-new-privileges warn']);
+    expect(Object.entries(SITE_CHECKS).flatMap(([service, checks]) => checks.map((check) => `site-${service}-1 container.${check} pass`)).filter((verdict) => !verdicts.includes(verdict))).toEqual([]);
+    const after = await ids();
+    expect(asBefore(after)).toEqual(['site-cold-1', 'site-store-1']);
+    // It was stopped, and is made anew as such.
+    expect(after['site-back-1']).toMatch(/ created$/);
+    expect(await Promise.all(['8080', '8085'].map((port) => answers(host, `http://127.0.0.1:${port}/`)))).toEqual([true, true]);
+    expect((await host.exec(['docker', 'exec', 'site-front-1', 'cat', '/data/file'])).stdout).toBe('kept\n');
+    await host.exec('cd /srv/site && docker compose create 2>&1', { check: true });
+    expect(await ids()).toEqual(after);
+
+    const { code, stdout, stderr } = await harden(host, ['rollback', '--yes']);
+    expect({ code, said: code === 0 ? '' : stdout + stderr }).toEqual({ code: 0, said: '' });
+    expect(await host.readFile(SITE_FILE)).toBe(SITE);
+    const back = await ids();
+    expect(asBefore(back)).toEqual(['site-cold-1', 'site-store-1']);
+    expect(await Promise.all(['80', '8085'].map((port) => answers(host, `http://127.0.0.1:${port}/`)))).toEqual([true, true]);
+    await host.exec('cd /srv/site && docker compose create 2>&1', { check: true });
+    expect(await ids()).toEqual(back);
+  }, 240_000);
 });
