@@ -114,15 +114,15 @@ function unready(facts: Facts, project: ComposeFacts, members: readonly Containe
   const { rehearsal, project: name } = project;
   if (rehearsal.status === 'unreadable') return `what \`up\` would do to its compose project ${name} is not known: ${rehearsal.reason}`;
   if (rehearsal.status === 'absent') return `Docker Compose is not installed here, and ${name} is a project of it`;
-  // What a service depends on is looked at by `up` as well.
-  const stale = [...members, ...projectMembers(facts, name)].find((member) => !rehearsal.value.unchanged.includes(member.name));
-  if (stale !== undefined) {
-    return `with the files of ${name} as they are, \`up\` would already make another container of ${stale.name}: an edit, a variable or an image that somebody else changed is not in force yet. Run \`up\` for it, or take that back, first`;
-  }
   // Made and never started: Compose waits for what it depends on, and would find neither it nor that any more.
   const waiting = projectMembers(facts, name).find((member) => stateOf(facts, member.name) === 'created');
   if (waiting !== undefined) {
     return `${waiting.name} of its compose project ${name} was made and never started, as it is while somebody's \`up\` is under way. When that has ended, run \`up\` for it or remove it`;
+  }
+  // What a service depends on is looked at by `up` as well.
+  const stale = [...members, ...projectMembers(facts, name)].find((member) => !rehearsal.value.unchanged.includes(member.name));
+  if (stale !== undefined) {
+    return `with the files of ${name} as they are, \`up\` would already make another container of ${stale.name}: an edit, a variable or an image that somebody else changed is not in force yet. Run \`up\` for it, or take that back, first`;
   }
   const states = new Set(members.map(({ runtime }) => valueOf(runtime)?.state));
   const [state] = states;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { at, flag, list, object, text } from '../../collect/json.ts';
 import { upArguments } from '../../compose/call.ts';
 import { editTexts, projectEdit, projectMembers } from '../../compose/container.ts';
@@ -16,6 +17,9 @@ import { watchStarted } from './container.ts';
 
 /** Containers stop one after the other at worst, each in its own time. */
 const UP_TIMEOUT_MS = 15 * 60_000;
+/** How often the old state is made again where somebody else makes the same containers, and how long that is given to end. */
+const UP_ATTEMPTS = 4;
+const UP_PAUSE_MS = 3000;
 
 const digest = (content: Buffer | string | null): string | null => (content === null ? null : createHash('sha256').update(content).digest('hex'));
 const membersOf = ({ services }: ComposeProjectChange): readonly { readonly id: string; readonly name: string }[] => services.flatMap(({ containers }) => containers);
@@ -62,6 +66,33 @@ const inspected = (action: ComposeProjectChange, { engine }: Session): Promise<r
 
 const isRunning = (raw: JsonObject | null): boolean => flag(at(raw, 'State', 'Running'));
 
+/**
+ * Those that are not what the files say, by a rehearsal: no lock keeps somebody else's `up`, which read other files, from making them
+ * at the same time. Where nothing can be rehearsed, what the engine says of them has to do.
+ */
+async function unlikeFiles(action: ComposeProjectChange, session: Session): Promise<readonly string[]> {
+  const { compose } = await session.collect();
+  const rehearsal = compose === undefined ? undefined : valueOf(compose)?.find(({ project }) => project === action.project.project)?.rehearsal;
+  const unchanged = rehearsal === undefined ? undefined : valueOf(rehearsal)?.unchanged;
+  return unchanged === undefined ? [] : membersOf(action).map(({ name }) => name).filter((name) => !unchanged.includes(name));
+}
+
+/** `up`, and again where somebody else's was in its way or came after it. @throws HostError */
+async function insist(action: ComposeProjectChange, session: Session): Promise<void> {
+  for (let left = UP_ATTEMPTS - 1; ; left -= 1) {
+    try {
+      await up(action, session);
+      const unlike = await unlikeFiles(action, session);
+      if (unlike.length === 0) return;
+      throw new HostError(`With its old files, Compose did not leave ${listNames(unlike)} as they say: somebody else's \`up\` was at work. Run \`up\` once more.`);
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+    await sleep(UP_PAUSE_MS);
+    await removeUnfinished(action, session);
+  }
+}
+
 /** What Compose, had it been killed, left under the name that a new container has until the old one is gone. */
 async function removeUnfinished(action: ComposeProjectChange, { engine }: Session): Promise<void> {
   for (const { id, name } of membersOf(action)) {
@@ -105,6 +136,8 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
       .map(({ name, raw }) => watchStarted({ name, watchSeconds: action.watchSeconds }, text(raw?.['Id']), session, baseline)));
     const failed = watched.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
+    const unlike = await unlikeFiles(action, session);
+    if (unlike.length > 0) throw new HostError(`${listNames(unlike)} of ${action.project.project} ${unlike.length === 1 ? 'is' : 'are'} not what its files say now: somebody else's \`up\` was at work.`);
   },
   async undo(action, { run, files }, session) {
     const { writer } = session;
@@ -121,7 +154,7 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
     await removeUnfinished(action, session);
     const asBefore = (await inspected(action, session)).every(({ id, start, raw }) => text(raw?.['Id']) === id && isRunning(raw) === start);
     if (asBefore) return;
-    await up(action, session);
+    await insist(action, session);
     const down = (await inspected(action, session)).filter(({ start, raw }) => raw === null || isRunning(raw) !== start);
     if (down.length > 0) throw new HostError(`With its old files, Compose did not bring back ${listNames(down.map(({ name }) => name))}.`);
   },
