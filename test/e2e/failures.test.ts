@@ -75,6 +75,11 @@ describe.skipIf(skipReason('systemd') !== null)(titled('failures', 'systemd'), (
     await expectTakenBack(/does not stay up|does not answer any more|did not answer within|The restart of the daemon failed/);
   });
 
+  test.runIf(process.env['HARDEN_CRASH'] === 'all')('a daemon that comes up, and then answers nothing for ever', async () => {
+    await host.writeFile('/usr/local/sbin/dockerd-wrapper', wrapper('(sleep 3.5; kill -STOP $$) &'), { mode: 0o755 });
+    await expectTakenBack(/does not answer any more|did not answer within|The restart of the daemon failed/);
+  }, 600_000);
+
   test('a daemon that comes up while a published port stays dead', async () => {
     // A rule that swallows the port's packets comes with the new configuration and goes with the old one.
     const rule = 'OUTPUT -p tcp --dport 8080 -j DROP';
