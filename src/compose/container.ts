@@ -114,10 +114,10 @@ function unready(facts: Facts, project: ComposeFacts, members: readonly Containe
   const { rehearsal, project: name } = project;
   if (rehearsal.status === 'unreadable') return `what \`up\` would do to its compose project ${name} is not known: ${rehearsal.reason}`;
   if (rehearsal.status === 'absent') return `Docker Compose is not installed here, and ${name} is a project of it`;
-  // Made and never started: Compose waits for what it depends on, and would find neither it nor that any more.
-  const waiting = projectMembers(facts, name).find((member) => stateOf(facts, member.name) === 'created');
+  // Made just now and not started: Compose waits for what it depends on, and would find neither it nor that any more.
+  const waiting = projectMembers(facts, name).find((member) => isWaiting(facts, member.name));
   if (waiting !== undefined) {
-    return `${waiting.name} of its compose project ${name} was made and never started, as it is while somebody's \`up\` is under way. When that has ended, run \`up\` for it or remove it`;
+    return `${waiting.name} of its compose project ${name} was made a moment ago and never started, as it is while somebody's \`up\` is under way. Plan again when that has ended`;
   }
   // What a service depends on is looked at by `up` as well.
   const stale = [...members, ...projectMembers(facts, name)].find((member) => !rehearsal.value.unchanged.includes(member.name));
@@ -126,11 +126,17 @@ function unready(facts: Facts, project: ComposeFacts, members: readonly Containe
   }
   const states = new Set(members.map(({ runtime }) => valueOf(runtime)?.state));
   const [state] = states;
-  if (states.size > 1 || state === undefined || !['running', 'exited'].includes(state)) return `the containers of the service are ${[...states].map((one) => one ?? 'in a state that is not known').join(' and ')}`;
+  if (states.size > 1 || state === undefined || !['running', 'exited', 'created'].includes(state)) return `the containers of the service are ${[...states].map((one) => one ?? 'in a state that is not known').join(' and ')}`;
   return distrustedReads(facts, project) ?? dependants(facts, members) ?? restartedWith(facts, members);
 }
 
-const stateOf = (facts: Facts, name: string): string | undefined => valueOf(valueOf(facts.containers)?.find((container) => container.name === name)?.runtime)?.state;
+/** For how long an `up` may well wait for what a container depends on. What stays unstarted after that is meant to. */
+const UP_WAITS_MS = 10 * 60_000;
+
+function isWaiting(facts: Facts, name: string): boolean {
+  const runtime = valueOf(valueOf(facts.containers)?.find((container) => container.name === name)?.runtime);
+  return runtime?.state === 'created' && Date.parse(facts.collectedAt) - Date.parse(runtime.createdAt ?? facts.collectedAt) < UP_WAITS_MS;
+}
 
 /** What Compose reads besides its files: variables decide what they say. */
 function distrustedReads(facts: Facts, { reads, texts, files }: ComposeFacts): string | null {

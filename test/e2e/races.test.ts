@@ -130,7 +130,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('races', 'systemd'), () =
       await host.writeFile(COMPOSE_FILE, text);
       const result = await during(`(${up}) >/tmp/up & while [ "$(docker inspect -f '{{.State.Status}}' shop-web-1 2>/dev/null)" != created ]; do :; done; harden "$@"; code=$?; wait; cat /tmp/up; exit $code`);
       // Where harden is so slow that the `up` has ended by then, it is not in the middle of anything.
-      if (await expectWhole(result, text) === 'left') expect(result.said).toContain('shop-web-1 of its compose project shop was made and never started');
+      if (await expectWhole(result, text) === 'left') expect(result.said).toContain('shop-web-1 of its compose project shop was made a moment ago and never started');
       expect(result.said).toMatch(/Container shop-web-1 {2}Started/);
     });
 
