@@ -50,6 +50,14 @@ describe('the project', () => {
     expect(readFileSync(join(out, 'inventory.example.yml'), 'utf8')).toContain('"web1": {}');
   });
 
+  it('names every tag that a change can have, for --list-tags', () => {
+    const tags = readFileSync(join(out, 'roles/harden/tasks/tags.yml'), 'utf8').split('\n').flatMap((line) => /^ {4}- (\S+)$/u.exec(line)?.[1] ?? []);
+    const used = [...readFileSync(join(out, 'host_vars/web1.yml'), 'utf8').matchAll(/^ {4}tags: (\[.*\])$/gmu)].flatMap(([, list = '[]']) => JSON.parse(list) as string[]);
+    expect(used.length).toBeGreaterThan(3);
+    expect(tags).toEqual(expect.arrayContaining(used));
+    expect(tags).toEqual(expect.arrayContaining(['host', 'swarm', 'data', ...remediations.map(({ check }) => check.id)]));
+  });
+
   it('takes another host, and leaves alone what is there', async () => {
     const edited = join(out, 'site.yml');
     const before = readFileSync(edited, 'utf8');
@@ -79,7 +87,8 @@ it('a host whose name is no name is called by a digest of it', () => {
 
 describe('what hosts say', () => {
   const [plan, portable, facts] = planned(loadHost('debian-12'));
-  const texts = hostileTexts(canary.path);
+  // What YAML reads as something else than a text, where nothing says that it is one.
+  const texts = [...hostileTexts(canary.path), '', '17', '0x1f', '1_000', '1:30', '2026-11-28', 'yes', 'Off', 'null', '~', '.inf', '<<', '=', '- a', '{a: b}', '[x]'];
   const change: ChangeSummary = { id: 'x', kind: 'container', title: 'x', effect: '', diff: '', target: { kind: 'container', name: 'x', id: 'x' }, impact: 'none', risk: 'safe', undo: 'none', checks: [] };
   const hostile = { ...portable, refused: texts.map((text) => ({ change: { ...change, id: text, title: text }, reason: text })) };
   const variables = hostVariables({ ...plan, host: { ...plan.host, hostname: 'web1' } }, hostile, facts);
@@ -87,8 +96,15 @@ describe('what hosts say', () => {
   it.skipIf(NO_YAML)(`is read by YAML as it was written${NO_YAML ? ' [skipped: there is no python3 with yaml]' : ''}`, () => {
     const path = join(directory, 'hostile.yml');
     writeFileSync(path, variables);
-    const script = 'import json, sys, yaml\nyaml.SafeLoader.add_constructor("!unsafe", lambda l, n: l.construct_scalar(n))\njson.dump(yaml.safe_load(open(sys.argv[1], encoding="utf-8")), sys.stdout)';
-    const read = JSON.parse(execFileSync('python3', ['-c', script, path], { encoding: 'utf8', maxBuffer: 1 << 26 })) as { harden_refused: { id: string; reason: string }[] };
-    expect(read.harden_refused).toEqual(texts.map((text) => ({ id: escapeLine(text), reason: escapeLine(text) })));
+    // ansible-core 2.14 reads a tagged text as it stands; 2.19 resolves it again as if it had no quotes.
+    const readers = ['l.construct_scalar(n)', 'l.construct_object(yaml.ScalarNode(l.resolve(yaml.ScalarNode, n.value, (True, False)), n.value))'];
+    for (const reader of readers) {
+      const script = `import json, sys, yaml\nyaml.SafeLoader.add_constructor("!unsafe", lambda l, n: ${reader})\njson.dump(yaml.safe_load(open(sys.argv[1], encoding="utf-8")), sys.stdout, default=str)`;
+      const read = JSON.parse(execFileSync('python3', ['-c', script, path], { encoding: 'utf8', maxBuffer: 1 << 26 })) as { harden_refused: unknown; harden_script_tail: unknown[] };
+      expect(read.harden_refused).toEqual(texts.map((text) => ({ id: escapeLine(text), reason: escapeLine(text) })));
+      expect(read.harden_script_tail.filter((line) => typeof line !== 'string')).toEqual([]);
+    }
+    // What could be a template is not one.
+    for (const line of variables.split('\n').filter((text) => /\{\{|\{%|\{#/u.test(text))) expect(line).toMatch(/^ +(?:- )?(?:\w+: )?!unsafe "/u);
   });
 });

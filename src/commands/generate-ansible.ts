@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { remediations } from '../../remediations/index.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import { hostVariables, inventoryExample, inventoryName, projectFiles } from '../render/ansible.ts';
 import { escapeLine } from '../render/escape.ts';
@@ -15,7 +16,7 @@ export async function generateAnsible(saved: string | undefined, options: Genera
   const { output } = options;
   if (output === '' || output === '-') throw new UsageError('-o: name the directory of the project');
   const present = new Map<string, string | null>();
-  const files = projectFiles();
+  const files = projectFiles(remediations.map(({ check }) => check.id));
   for (const { path } of files) present.set(path, await textOf(join(output, path)));
   // A library of another version would run another script than the one that was planned.
   const other = files.find(({ path, text }) => path.endsWith('/library.sh') && ![null, text].includes(present.get(path) ?? null));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Facts, Plan } from '../model.ts';
-import { maxImpact } from '../model.ts';
+import { IMPACTS, maxImpact } from '../model.ts';
 import type { PortablePlan, PortableUnit } from '../portable/model.ts';
 import { renderTemplate } from '../templates.ts';
 import { escapeBlock, escapeLine } from './escape.ts';
@@ -16,12 +16,19 @@ export interface ProjectFile {
 const STATIC = new URL('../../templates/ansible/', import.meta.url);
 const LIBRARY = 'roles/harden/files/library.sh';
 
-/** The files that are the same for all hosts: playbook, role, configuration of linters. */
-export function projectFiles(): readonly ProjectFile[] {
+/**
+ * The files that are the same for all hosts: playbook, role, configuration of linters.
+ * @param checks ids of the checks that changes may answer, each a tag
+ */
+export function projectFiles(checks: readonly string[]): readonly ProjectFile[] {
   const files = (readdirSync(STATIC, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => `${entry.parentPath}/${entry.name}`.slice(STATIC.pathname.length).replace(/^\/+/u, ''));
-  return [...files.sort().map((path) => ({ path, text: readFileSync(new URL(path, STATIC), 'utf8') })), { path: LIBRARY, text: library() }];
+  return [
+    ...files.sort().map((path) => ({ path, text: readFileSync(new URL(path, STATIC), 'utf8') })),
+    { path: 'roles/harden/tasks/tags.yml', text: renderTemplate('ansible-tags.yml', { tags: [...SECTIONS, ...IMPACTS, ...[...new Set(checks)].sort()] }) },
+    { path: LIBRARY, text: library() },
+  ];
 }
 
 const library = (): string => `# shellcheck shell=sh disable=SC2034,SC2153,SC2154,SC2317,SC2015,SC2016,SC2119,SC2120\n${renderTemplate('script-library.sh', {})}`;
@@ -37,7 +44,7 @@ export const inventoryExample = (names: readonly string[]): string => [
 
 /**
  * The variables of one host: the script of a portable plan around the library that the role has, and what the tasks need to know of each change. All
- * texts are `!unsafe`, so that nothing in them is a template to Ansible. Pure.
+ * texts that could be one are `!unsafe`, so that nothing in them is a template to Ansible. Pure.
  */
 export function hostVariables(plan: Plan, portable: PortablePlan, facts: Facts): string {
   const script = renderScript(plan, portable, facts);
@@ -75,7 +82,8 @@ function unitLines(unit: PortableUnit): string[] {
   ];
 }
 
-type Section = 'host' | 'files' | 'daemon' | 'containers' | 'operations' | 'swarm';
+const SECTIONS = ['host', 'files', 'daemon', 'containers', 'operations', 'swarm'] as const;
+type Section = (typeof SECTIONS)[number];
 
 function sectionOf({ changes, steps }: PortableUnit): Section {
   if (steps.some(({ kind }) => kind === 'reloadDaemon' || kind === 'restartDaemon')) return 'daemon';
@@ -97,4 +105,7 @@ const scalar = (text: string): string => `"${text.replace(/["\\]|[^ -~]/gu, (cha
   return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
 })}"`;
 
-const unsafe = (text: string): string => `!unsafe ${scalar(text)}`;
+/** Such a text is no template; but with the tag, ansible-core 2.19 would read it as if it had no quotes: as a number, a date, nothing. */
+const PLAIN = /^(?:[-+.~=<:\w \t]*|[!&*])$/u;
+/** A text of a host as a YAML scalar, which Ansible reads as the text and never as a template. */
+export const unsafe = (text: string): string => `${PLAIN.test(text) ? '' : '!unsafe '}${scalar(text)}`;

@@ -4,47 +4,64 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { escapeLine } from '../../src/render/escape.ts';
+import { unsafe } from '../../src/render/ansible.ts';
+import { skipReason } from './host.ts';
+import { onControl, type Control } from './playbook.ts';
 import { hostileTexts, makeCanary } from '../support/hostile.ts';
 import { harden } from '../terminal.ts';
 
 const TOOLS = ['yamllint', 'ansible-lint', 'ansible-playbook', 'shellcheck'];
 const missing = TOOLS.find((tool) => spawnSync(tool, ['--version']).error !== undefined) ?? (process.getuid?.() === 0 ? undefined : 'root');
 
-describe.skipIf(missing !== undefined)(`a generated project${missing === undefined ? '' : ` [skipped: there is no ${missing}]`}`, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'harden-ansible-'));
-  const out = join(directory, 'project');
-  const canary = makeCanary();
-  const run = (command: string, ...args: readonly string[]): { readonly code: number | null; readonly out: string } => {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd: out, encoding: 'utf8', env: { ...process.env, HOME: directory, ANSIBLE_HOME: join(directory, '.ansible'), ANSIBLE_NOCOLOR: '1', LC_ALL: 'C.UTF-8' } });
-    return { code: status, out: stdout + stderr };
-  };
+/** The tools of Debian 12, with ansible-core 2.14, are this machine's; those of trixie, with 2.19, are in its root, which a test bed needs. */
+const CONTROLS: readonly { readonly control: Control; readonly version: string; readonly lacks: string | undefined }[] = [
+  { control: 'machine', version: 'of this machine', lacks: missing },
+  { control: 'trixie', version: '2.19', lacks: missing ?? skipReason('systemd') ?? undefined },
+];
 
-  beforeAll(async () => {
-    const allow = ['--max-impact', 'recreate', '--max-risk', 'behaviour', '--set', 'container.memory=256m', '--set', 'container.log={maxSize: 50m, maxFile: 5}'];
-    expect(await harden(['generate', 'ansible', '--facts', 'fixtures/hosts/debian-12.json', ...allow, '-o', out], { cwd: process.cwd() })).toMatchObject({ code: 0 });
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true });
-    canary.remove();
-  });
+describe.each(CONTROLS)('a generated project and Ansible $version', ({ control, version, lacks }) => {
+  describe.skipIf(lacks !== undefined)(lacks === undefined ? 'which is here' : `[skipped: there is no ${lacks}]`, () => {
+    const directory = mkdtempSync(join(tmpdir(), 'harden-ansible-'));
+    const out = join(directory, 'project');
+    const canary = makeCanary();
+    const run = async (...argv: readonly string[]): Promise<{ readonly code: number; readonly out: string }> => {
+      const { code, stdout, stderr } = await onControl(control, directory, argv);
+      return { code, out: stdout + stderr };
+    };
 
-  test('passes yamllint, the production profile of ansible-lint, shellcheck, and the check of its syntax', () => {
-    expect(run('yamllint', '--strict', '.')).toEqual({ code: 0, out: '' });
-    expect(run('ansible-lint', '--offline', '-p', '.')).toMatchObject({ code: 0 });
-    expect(run('shellcheck', 'roles/harden/files/library.sh')).toEqual({ code: 0, out: '' });
-    expect(run('ansible-playbook', '-i', 'inventory.example.yml', 'site.yml', '--syntax-check')).toMatchObject({ code: 0 });
-  });
+    beforeAll(async () => {
+      const allow = ['--max-impact', 'recreate', '--max-risk', 'behaviour', '--set', 'container.memory=256m', '--set', 'container.log={maxSize: 50m, maxFile: 5}'];
+      expect(await harden(['generate', 'ansible', '--facts', 'fixtures/hosts/debian-12.json', ...allow, '-o', out], { cwd: process.cwd() })).toMatchObject({ code: 0 });
+    });
+    afterAll(() => {
+      rmSync(directory, { recursive: true });
+      canary.remove();
+    });
 
-  test('--check --diff goes through on a host without an engine, with hostile texts in its variables', () => {
-    const path = join(out, 'host_vars/web1.yml');
-    const quoted = (text: string): string => JSON.stringify(text).replace(/[^ -~]/gu, '?').replaceAll('\\/', '/');
-    const refused = hostileTexts(canary.path).filter((text) => text.length < 200 && !/[\p{Cs}\0]/u.test(text)).map((text) => `  - id: !unsafe ${quoted(text)}\n    reason: !unsafe ${quoted(text)}`);
-    const variables = readFileSync(path, 'utf8').replaceAll('/var/run/docker.sock', join(directory, 'nothing.sock')).replace(/^harden_refused:.*(?:\n {2}.*)*/mu, () => ['harden_refused:', ...refused].join('\n'));
-    writeFileSync(path, variables);
-    const { code, out: said } = run('ansible-playbook', '-i', 'inventory.example.yml', 'site.yml', '--check', '--diff', '-c', 'local', '-e', 'ansible_become=false', '-e', 'harden_any_host=true');
-    expect(said).toContain(`{{ lookup('pipe', 'touch ${canary.path}') }}`);
-    expect(said).toContain('no engine answers at unix://');
-    expect({ code, recap: /failed=0/u.test(said) }, said).toEqual({ code: 0, recap: true });
-    expect(canary.touched()).toBe(false);
+    test('passes yamllint, the production profile of ansible-lint, shellcheck, and the check of its syntax', async () => {
+      const { out: said } = await run('ansible-playbook', '--version');
+      if (version === '2.19') expect(said).toContain('[core 2.19.');
+      expect(await run('yamllint', '--strict', '.')).toEqual({ code: 0, out: '' });
+      const lint = await run('ansible-lint', '--offline', '--nocolor', '-p');
+      // All of the role, not only the playbook.
+      expect({ ...lint, files: Number(/ on (\d+) files/u.exec(lint.out)?.[1]) > 15 }, lint.out).toMatchObject({ code: 0, files: true });
+      if (control === 'machine') expect(await run('shellcheck', 'roles/harden/files/library.sh')).toEqual({ code: 0, out: '' });
+      const syntax = await run('ansible-playbook', '-i', 'inventory.example.yml', 'site.yml', '--syntax-check');
+      expect(syntax, syntax.out).toMatchObject({ code: 0 });
+    });
+
+    test('--check --diff goes through on a host without an engine, with hostile texts in its variables', async () => {
+      const path = join(out, 'host_vars/web1.yml');
+      const refused = hostileTexts(canary.path).map((text) => unsafe(escapeLine(text))).map((text) => `  - id: ${text}\n    reason: ${text}`);
+      const variables = readFileSync(path, 'utf8').replaceAll('/var/run/docker.sock', join(directory, 'nothing.sock')).replace(/^harden_refused:.*(?:\n {2}.*)*/mu, () => ['harden_refused:', ...refused].join('\n'));
+      writeFileSync(path, variables);
+      const { code, out: said } = await run('ansible-playbook', '-i', 'inventory.example.yml', 'site.yml', '--check', '--diff', '-c', 'local', '-e', 'ansible_become=false', '-e', 'harden_any_host=true');
+      expect(said).toContain(`{{ lookup('pipe', 'touch ${canary.path}') }}`);
+      expect(said).toContain('no engine answers at unix://');
+      expect(said).not.toContain('not found');
+      expect({ code, recap: /failed=0/u.test(said) }, said).toEqual({ code: 0, recap: true });
+      expect(canary.touched()).toBe(false);
+    });
   });
 });

@@ -14,7 +14,8 @@ const PACKAGES = [
   'openssh-server', 'python3', 'sudo', 'strace',
 ];
 // Since trixie docker.io only recommends the client. Its docker-compose is version 2, bookworm's is the Python program.
-const EXTRA_PACKAGES: Record<Suite, string[]> = { bookworm: [], trixie: ['docker-cli', 'docker-compose'] };
+// Its Ansible is 2.19; the machine that runs the tests has its own, 2.14 on Debian 12. debootstrap does not find what only provides a dependency (of python3-cryptography).
+const EXTRA_PACKAGES: Record<Suite, string[]> = { bookworm: [], trixie: ['docker-cli', 'docker-compose', 'ansible-core', 'ansible-lint', 'yamllint', 'python3-cffi-backend'] };
 
 /** What is changed in a fresh root. */
 const FILES: { path: string; mode: number; content: string }[] = [
