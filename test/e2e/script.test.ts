@@ -134,7 +134,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('the script on a host', '
   });
 
   describe('with a swarm and what nobody needs', () => {
-    const KINDS = EQUIVALENCE.filter(({ inTurn }) => inTurn).map(({ kind }) => kind);
+    const KINDS = EQUIVALENCE.filter(({ compared }) => compared === 'script').map(({ kind }) => kind);
     const SELECTED = [
       '-c', 'file.docker-sock,swarm.autolock,swarm.node-cert-expiry,container.memory-limit,container.pids-limit,container.cpu-shares,container.readonly-rootfs,container.capabilities,operations.image-sprawl,operations.container-sprawl',
       '-x', 'plain', '-x', 'ends', '-x', 'ails', ...settings('swarm.certificateDays=30', 'swarm.unlockKeyFile=/root/swarm-key', 'operations.unusedImageDays=0', 'operations.stoppedContainerDays=0',
