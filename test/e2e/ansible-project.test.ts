@@ -56,7 +56,7 @@ describe.each(CONTROLS)('a generated project and Ansible $version', ({ control, 
       const refused = hostileTexts(canary.path).map((text) => unsafe(escapeLine(text))).map((text) => `  - id: ${text}\n    reason: ${text}`);
       const variables = readFileSync(path, 'utf8').replaceAll('/var/run/docker.sock', join(directory, 'nothing.sock')).replace(/^harden_refused:.*(?:\n {2}.*)*/mu, () => ['harden_refused:', ...refused].join('\n'));
       writeFileSync(path, variables);
-      const { code, out: said } = await run('ansible-playbook', '-i', 'inventory.example.yml', 'site.yml', '--check', '--diff', '-c', 'local', '-e', 'ansible_become=false', '-e', 'harden_any_host=true');
+      const { code, out: said } = await run('ansible-playbook', '-i', 'inventory.example.yml', 'site.yml', '--check', '--diff', '-c', 'local', '-e', 'ansible_become=false', '-e', 'harden_any_host=true', '-e', 'ansible_remote_tmp=/tmp/ansible');
       expect(said).toContain(`{{ lookup('pipe', 'touch ${canary.path}') }}`);
       expect(said).toContain('no engine answers at unix://');
       expect(said).not.toContain('not found');
