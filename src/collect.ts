@@ -9,6 +9,7 @@ import {
 import { withEvidence } from './collect/evidence.ts';
 import { readAccessLists, readAccounts, readHost } from './collect/host.ts';
 import { parseExecHistory, parseExecs, parseTop, readLive } from './collect/live.ts';
+import { readContainerAccounts, readOwnership, toldToBeRoot } from './collect/ownership.ts';
 import { CONTAINERD_SOCKETS, DEFAULT_CONFIG_PATH, directoriesAbove, ENVIRONMENT_FILES, LOGIN_FILES, STAT_PATHS } from './collect/paths.ts';
 import { Round } from './collect/round.ts';
 import type { Answer } from './collect/round.ts';
@@ -136,7 +137,10 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   files.need(second, [...serving.owner.argv.slice(0, 1), containerdFlag(serving.owner.argv) ?? '', serving.configPath, dirname(serving.configPath), serving.registryCerts]);
   if (info !== undefined) files.need(second, [info.dockerRootDir, ...layerDirectories(info.dockerRootDir, info.storageDriver)]);
   const inSwarm = info !== undefined && !['', 'inactive'].includes(info.swarm.state);
-  const live = readLive(second, valueOf(containers) ?? []);
+  const asRoot = evidence ? toldToBeRoot(containers, facts.images) : [];
+  const live = readLive(second, valueOf(containers) ?? [], asRoot);
+  const inspected = new Map((valueOf(answers.containers) ?? []).flatMap(({ id, raw }) => (raw.status === 'present' ? [[id, raw.value]] : [])));
+  const owned = readOwnership(second, asRoot, await readContainerAccounts(engine, asRoot), inspected, info);
   // Only a plan edits the files of a project, and asking Compose takes its time.
   const compose = evidence ? readCompose(second, files, valueOf(containers) ?? [], local.euid) : null;
   const swarmState = inSwarm ? second.text(`${info.dockerRootDir}/swarm/docker-state.json`) : undefined;
@@ -172,7 +176,7 @@ async function collectFrom(engine: Engine, reader: HostReader, stateDir: string,
   };
   return {
     ...facts,
-    containers: mapObserved(containers, (found) => found.map(live)),
+    containers: mapObserved(containers, (found) => found.map((container) => owned(live(container)))),
     execHistory: execHistory(answers.events, facts.engine, process.startedAt),
     host: { hostname: valueOf(hostname) ?? valueOf(machine)?.hostname ?? '', architecture: valueOf(machine)?.architecture ?? '', ...local },
     daemon,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type {
-  AccountFacts, AddedFiles, AppliedSettings, AuditFacts, AuditRule, ComposeFacts, ConfigFile, ContainerEvidence, ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources,
+  AccountFacts, AddedFiles, AppliedSettings, AuditFacts, AuditRule, ComposeFacts, ConfigFile, ContainerAccounts, ContainerEvidence, ContainerFacts, ContainerNamespaces, ContainerNetwork, ContainerResources,
   ContainerRuntime, ContainerSecurity, ContainerSpec, DaemonFacts, DiskUsage, EngineFacts, EngineInfo, EngineVersion, ExecHistory, Facts, FileStat, Healthcheck, HostFacts, ImageAccounts, ImageConfig,
-  ImageFacts, ImageFilesystem, InForce, Json, JsonObject, MountPoint, MountSpec, NetworkAttachment, NetworkFacts, Observed, Owner, PluginFacts, ServiceDefinition, SocketUnitFacts, SwarmFacts,
+  ImageFacts, ImageFilesystem, InForce, Json, JsonObject, MountPoint, MountSpec, NetworkAttachment, NetworkFacts, Observed, Owned, OwnedFiles, Owner, Ownership, PluginFacts, ServiceDefinition, SocketUnitFacts, SwarmFacts,
   SwarmNodeFacts, UnitFacts, VulnerabilityScan,
 } from './model.ts';
 import { FLAW_SEVERITIES } from './model.ts';
@@ -28,6 +28,7 @@ const list = <T>(item: z.ZodType<T>): z.ZodType<readonly T[]> => z.array(item);
 const textOrNull = orNull(text);
 const numberOrNull = orNull(number);
 const flagOrNull = orNull(flag);
+const fileType = z.enum(['file', 'directory', 'socket', 'symlink', 'fifo', 'device']);
 /** Permission bits and owners of files. */
 const mode = z.int().min(0).max(0o7777);
 const id = z.int().min(0).max(0xffff_ffff);
@@ -85,7 +86,7 @@ const daemon = shape<DaemonFacts>({
 });
 
 const fileStat = shape<FileStat>({
-  type: z.enum(['file', 'directory', 'socket', 'symlink', 'fifo', 'device']),
+  type: fileType,
   realPath: text, mode, uid: id, gid: id, dev: number, ino: number, nlink: number, mtimeMs: number, ctimeMs: number,
   linksChangedMs: number.exactOptional(), isLink: z.literal(true).exactOptional(), hasAcl: z.literal(true).exactOptional(),
 });
@@ -177,10 +178,21 @@ const owner: z.ZodType<Owner> = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['nomad', 'portainer', 'systemd', 'podman']), name: text }),
 ]);
 
+const owned = { type: fileType, mode, uid: id, gid: id, mtimeMs: number } satisfies { readonly [K in keyof Owned]-?: z.ZodType };
+const ownership = shape<Ownership>({
+  accounts: observed(shape<ContainerAccounts>({
+    users: list(z.object({ name: text, uid: number, gid: number })), groups: list(z.object({ name: text, gid: number, members: texts })),
+  })),
+  mounts: list(z.object({ target: text, readOnly: flag, files: observed(shape<OwnedFiles>({ complete: flag, samples: list(z.object({ ...owned, path: text })) })) })),
+  written: list(z.object({ path: text, owner: observed(z.object(owned)) })),
+  hostPortStart: observed(number).exactOptional(),
+});
+
 const evidence = shape<ContainerEvidence>({
   changes: observed(list(z.object({ kind: z.enum(['modified', 'added', 'deleted']), path: text }))),
   memory: observed(z.object({ current: number, anonymous: number, peak: numberOrNull })),
   pids: observed(number),
+  ownership: ownership.exactOptional(),
 });
 
 const setuid = list(shape<ImageFilesystem['setuid'][number]>({ path: text, mode: number, uid: number, gid: number }));

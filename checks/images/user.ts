@@ -1,10 +1,8 @@
 import type { Check, ContainerFacts, Facts, Target, Verdict } from '../../src/model.ts';
+import { isRoot, userTakenAway } from '../../src/container/as-user.ts';
 import { valueOf } from '../../src/model.ts';
 import { pass, unknown, warn } from '../verdict.ts';
 import { always, judgeConfigs } from './images.ts';
-
-/** Whether a USER is root: "", root and every spelling of 0, with or without a group. What passwd(5) of the image calls 0 besides is not seen. */
-const isRoot = (user: string): boolean => /^(?:root|[+-]?0*)(?::|$)/u.test(user);
 
 const CONTAINERS: Target = { kind: 'container', name: 'containers', id: 'containers' };
 
@@ -15,16 +13,14 @@ function overrides(facts: Facts): readonly Verdict<null>[] {
   if (facts.containers.status !== 'present') {
     return [unknown(CONTAINERS, facts.containers.status === 'unreadable' ? facts.containers.reason : 'The containers of the engine are not known')];
   }
-  const users = new Map((valueOf(facts.images) ?? []).map(({ id, config }) => [id, valueOf(config)?.user]));
   return facts.containers.value.flatMap((container: ContainerFacts): readonly Verdict<null>[] => {
     const target: Target = { kind: 'container', name: container.name, id: container.id };
     const spec = valueOf(container.spec);
     const state = valueOf(container.runtime)?.state;
     if (state === 'dead' || state === 'removing') return [];
     if (spec === undefined) return [unknown(target, container.spec.status === 'unreadable' ? container.spec.reason : 'The container could not be inspected')];
-    const image = users.get(spec.image.id ?? '');
-    if (spec.user === null || !isRoot(spec.user) || image === undefined || isRoot(image)) return [];
-    return [warn(target, `The container runs as ${spec.user}, although its image has the user ${image}`, null)];
+    const image = userTakenAway(container, facts.images);
+    return image === null ? [] : [warn(target, `The container runs as ${spec.user ?? 'root'}, although its image has the user ${image}`, null)];
   });
 }
 

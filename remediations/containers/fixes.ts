@@ -3,6 +3,7 @@ import { DEFAULT_CAPABILITIES } from '../../checks/containers/capabilities.ts';
 import type { DeviceDetail } from '../../checks/containers/devices.ts';
 import { isWildcard } from '../../checks/containers/bind-interface.ts';
 import { at, object, text } from '../../src/collect/json.ts';
+import { obstaclesAs, userTakenAway } from '../../src/container/as-user.ts';
 import { isKept } from '../../src/container/kept.ts';
 import { bytesOf, nanosecondsOf, parametersFor } from '../../src/container/parameters.ts';
 import { parsePublish } from '../../src/container/run-values.ts';
@@ -508,18 +509,36 @@ export function ownNetwork(context: FixContext<null>): Fixing {
   return missing(network, context) ?? { edits: [set('namespaces.network', network)], uses: [fromPolicy('network', network)] };
 }
 
-/** The user that its image names, which is what it would have without a choice. */
-function fromImage(context: FixContext<null>): Wanted {
-  const { facts, spec } = context;
-  const image = valueOf(facts.images)?.find(({ id }) => id === spec.image.id);
-  const user = image?.config === undefined ? undefined : valueOf(image.config)?.user;
-  return user === undefined || user === '' ? askingOwner(context, 'user', 'UID:GID') : asking(context, 'user', JSON.stringify(user), 'It is the user of its image');
-}
-
 /** Of a container that was told to be root although its image is not. */
 export function user(context: FixContext<null>): Fixing {
-  const { chosen, container, spec } = context;
-  return chosen.user === undefined
-    ? { choice: `${container.name} was told to run as ${spec.user ?? 'root'}, and files that it wrote as such stay that user's.`, ...fromImage(context) }
-    : { edits: [set('user', chosen.user)], uses: [fromPolicy('user', chosen.user)] };
+  const { chosen, container, spec, facts } = context;
+  const own = userTakenAway(container, facts.images);
+  if (chosen.user === undefined) {
+    const choice = `${container.name} was told to run as ${spec.user ?? 'root'}, and files that it wrote as such stay that user's.`;
+    if (own === null) return { choice, ...askingOwner(context, 'user', 'UID:GID') };
+    const { certain, possible, unknown, partly } = obstaclesAs(own, container, spec, facts);
+    const against = [...certain, ...possible];
+    const unseen = [...unknown, ...partly].slice(0, MOST_OBSTACLES).map((sentence) => ` ${sentence}.`).join('');
+    if (against.length > 0) {
+      const says = `As ${own}, the user of its image, it could not ${cannot(against)}.`;
+      return { choice: `${choice} ${says}`, ...askingOwner(context, 'user', 'UID:GID', says) };
+    }
+    return unknown.length === 0 ? { choice, ...asking(context, 'user', JSON.stringify(own), `It is the user of its image, which may use the files and ports that were seen.${unseen}`) }
+      : { choice: `${choice} Whether it could be ${own}, the user of its image, is not known.${unseen}`, ...askingOwner(context, 'user', 'UID:GID', `Its image has the user ${own}.${unseen}`) };
+  }
+  const { certain, possible } = obstaclesAs(chosen.user, container, spec, facts);
+  if (certain.length > 0) {
+    return {
+      guard: `As ${chosen.user} ${container.name} could not ${cannot(certain)}.`,
+      needs: `give it what it lacks (chown of the files, a port that it may listen on), or name another user: ${askingOwner(context, 'user', 'UID:GID').needs}`,
+      asks: askingOwner(context, 'user', 'UID:GID', `${chosen.user} would not do`).asks ?? [],
+    };
+  }
+  return {
+    edits: [set('user', chosen.user)], uses: [fromPolicy('user', chosen.user)],
+    ...(possible.length > 0 && { note: `As ${chosen.user} ${container.name} cannot ${cannot(possible)}.` }),
+  };
 }
+
+const MOST_OBSTACLES = 4;
+const cannot = (what: readonly string[]): string => [...what.slice(0, MOST_OBSTACLES), ...(what.length > MOST_OBSTACLES ? [`do ${what.length - MOST_OBSTACLES} more things`] : [])].join(', nor ');

@@ -59,15 +59,15 @@ function listeningOn(processes: readonly ContainerProcess[]): { readonly port: n
 
 const sortedNames = (names: readonly string[]): string[] => [...new Set(names)].filter((name) => name !== '').sort();
 
-/** Declares what shows how the containers run here; `complete` adds it to what the engine says. */
-export function readLive(round: Round, containers: readonly ContainerFacts[]): (container: ContainerFacts) => ContainerFacts {
+/** Declares what shows how the containers run here; the function adds it to what the engine says. Of `asRoot`, too, it is asked what they listen on. */
+export function readLive(round: Round, containers: readonly ContainerFacts[], asRoot: readonly ContainerFacts[] = []): (container: ContainerFacts) => ContainerFacts {
   const pids = new Map(containers.flatMap(({ id, runtime }) => {
     const pid = valueOf(runtime)?.pid ?? 0;
     return Number.isSafeInteger(pid) && pid > 0 ? [[id, pid] as const] : [];
   }));
   if (pids.size === 0) return (container) => ({ ...container, ...notRunning(container) });
-  const onHostNetwork = containers.filter(({ spec }) => valueOf(spec)?.namespaces.network === 'host').map(({ id }) => id);
-  const processes = round.need({ kind: 'containerProcesses', held: [...pids.values()], ...(onHostNetwork.length > 0 && { listening: onHostNetwork }) });
+  const listeners = containers.filter((container) => valueOf(container.spec)?.namespaces.network === 'host' || asRoot.includes(container)).map(({ id }) => id);
+  const processes = round.need({ kind: 'containerProcesses', held: [...pids.values()], ...(listeners.length > 0 && { listening: listeners }) });
 
   return (container) => {
     const pid = pids.get(container.id);
@@ -76,7 +76,7 @@ export function readLive(round: Round, containers: readonly ContainerFacts[]): (
     return {
       ...container,
       processes: mapObserved(found, (own) => sortedNames(own.flatMap(({ names }) => names))),
-      ...(onHostNetwork.includes(container.id) && { listening: mapObserved(found, listeningOn) }),
+      ...(listeners.includes(container.id) && { listening: mapObserved(found, listeningOn) }),
       inForce: found.status === 'present' ? parseInForce(found.value.find((process) => process.pid === pid)?.held) : found,
     };
   };

@@ -64,6 +64,8 @@ export const READING_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/containers/{}/top', why: 'their processes, of an engine that is elsewhere' },
   { method: 'GET', path: '/containers/{}/changes', why: 'what a container wrote (plan, --deep)' },
   { method: 'GET', path: '/containers/{}/export', why: 'files of one that wrote some (--deep)' },
+  { method: 'GET', path: '/containers/{}/archive?path=%2Fetc%2Fpasswd', why: 'the accounts in one that was told to be root although its image is not (plan)' },
+  { method: 'GET', path: '/containers/{}/archive?path=%2Fetc%2Fgroup', why: 'their groups' },
   { method: 'GET', path: '/containers/{}/stats', why: 'what a container uses (plan)' },
   { method: 'GET', path: '/exec/{}/json', why: 'sessions of docker exec that are open' },
   { method: 'GET', path: '/events', why: 'the sessions of docker exec that it remembers' },
@@ -116,12 +118,13 @@ const PATTERNS = READING_COMMANDS.map(({ tool, args }) => ({ tool, pattern: patt
 export const isReadingCommand = (tool: Tool, args: readonly string[]): boolean =>
   !args.some((word) => word.includes('\0')) && PATTERNS.some((known) => known.tool === tool && known.pattern.test(args.map((word) => `${word}\0`).join('')));
 
-/** The route of the table that a request takes: its path without query and without the version of the interface, each id as `{}`; null: none. */
+/** The route of the table that a request takes: its path without query, unless the table has one, and without the version of the interface, each id as `{}`; null: none. */
 export function routeOf(routes: readonly Route[], method: string, url: string): Route | null {
-  const path = url.replace(/\?.*$/s, '').replace(/^\/v\d+\.\d+(?=\/)/, '');
+  const whole = url.replace(/^\/v\d+\.\d+(?=\/)/, '');
+  const path = whole.replace(/\?.*$/s, '');
   const ofMethod = routes.filter((route) => route.method === method);
-  return ofMethod.find((route) => route.path === path) ?? ofMethod.find((route) => routePattern(route).test(path)) ?? null;
+  return ofMethod.find((route) => route.path === path) ?? ofMethod.find((route) => routePattern(route).test(route.path.includes('?') ? whole : path)) ?? null;
 }
 
 /** A reference of an image has slashes of its own. */
-const routePattern = ({ path }: Route): RegExp => new RegExp(`^${path.replace('{}', path.startsWith('/images/') ? '[^?]+' : '[^/?]+')}$`);
+const routePattern = ({ path }: Route): RegExp => new RegExp(`^${path.replace('?', '\\?').replace('{}', path.startsWith('/images/') ? '[^?]+' : '[^/?]+')}$`);

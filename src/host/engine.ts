@@ -120,6 +120,8 @@ export interface Engine {
    * The engine only reads for it. Whoever stops reading ends the transfer.
    */
   containerArchive(id: string, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** One file of a container as a tar of it alone (GET /containers/ID/archive), streamed; a link is not followed; undefined: there is none, or the container vanished. */
+  containerFile(id: string, path: string, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** By id; those that vanish meanwhile are left out. */
   evidence(ids: readonly string[]): Promise<ReadonlyMap<string, RawEvidence>>;
   /** GET /system/df, without volumes where the engine can leave them out. It may take minutes. */
@@ -189,7 +191,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
   };
 
   /** A part of a container as the engine sends it; undefined: it vanished. */
-  const ofContainer = async (id: string, part: 'changes' | 'export', abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
+  const ofContainer = async (id: string, part: 'changes' | 'export' | `archive?path=${string}`, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
     // The id becomes part of a URL path.
     if (!/^[0-9a-f]{12,64}$/i.test(id)) return undefined;
     try {
@@ -263,6 +265,7 @@ export async function connectEngine(options: EngineOptions = {}): Promise<Engine
     },
     containerChanges: (id, abortSignal) => ofContainer(id, 'changes', abortSignal),
     containerArchive: (id, abortSignal) => ofContainer(id, 'export', abortSignal),
+    containerFile: (id, path, abortSignal) => ofContainer(id, `archive?path=${encodeURIComponent(path)}`, abortSignal),
     imageArchive: async (id) => {
       if (!/^(sha256:)?[0-9a-f]{12,64}$/i.test(id)) return undefined;
         try {
@@ -306,7 +309,7 @@ function restricted(docker: Dockerode, routes: readonly Route[]): Dockerode {
   const modem = docker.modem as Modem;
   const dial = modem.dial.bind(modem);
   modem.dial = (options, callback) => {
-    if (routeOf(routes, options.method, options.path) !== null) dial(options, callback);
+    if (routeOf(routes, options.method, options.path.replace(/[?&]$/u, '')) !== null) dial(options, callback);
     else callback(new Error(`${options.method} ${options.path} is not among the requests that harden ${routes === READING_ROUTES ? 'looks' : 'makes changes'} with`), null);
   };
   return docker;
@@ -323,7 +326,8 @@ const measure = (docker: Dockerode, inParts: boolean, abortSignal: AbortSignal):
 
 /** An answer as it comes: the client's own calls hold it as a whole, or take no signal. */
 const streamOf = (docker: Dockerode, path: string, abortSignal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => new Promise((resolve, reject) => {
-  (docker.modem as Modem).dial({ path, method: 'GET', isStream: true, statusCodes: { 200: true }, abortSignal }, (error, answer) => {
+  // Of a path with a query the client takes the last character away.
+  (docker.modem as Modem).dial({ path: path.includes('?') ? `${path}&` : path, method: 'GET', isStream: true, statusCodes: { 200: true }, abortSignal }, (error, answer) => {
     if (error === null || error === undefined) resolve(answer as AsyncIterable<Uint8Array>);
     else reject(error);
   });

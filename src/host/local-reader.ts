@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FileStat, FileType, Observed } from '../model.ts';
+import type { FileStat, FileType, Observed, Owned, OwnedFiles } from '../model.ts';
 import { absent, present, unreadable } from '../model.ts';
 import { isReadingCommand } from './authority.ts';
 import { NOTHING_FROM_ELSEWHERE } from './port.ts';
@@ -50,6 +50,7 @@ async function read(request: ReadRequest): Promise<Observed<unknown>> {
     case 'tool': return isReadingCommand(request.tool, request.args) ? runTool(request.tool, request.args)
       : unreadable(`${[request.tool, ...request.args].join(' ')} is not among the commands that harden looks with`);
     case 'socketOwner': return findSocketOwner(request.path);
+    case 'owners': return present(await owners(request.path));
     case 'containerProcesses': return present(containerProcesses(new Set(request.held), new Set(request.listening)));
   }
 }
@@ -166,6 +167,49 @@ async function list(path: string, depth: number): Promise<Observed<readonly stri
   await walk(path, depth, []);
   return present(found.sort());
 }
+
+/** Of a tree, so many files and directories are looked at, those nearest to its root first. */
+const MAX_OWNED = 5000;
+/** Of owners, modes and types in one tree; more are those of nobody's plan. */
+const MAX_SAMPLES = 64;
+
+async function owners(path: string): Promise<OwnedFiles> {
+  const top = await lstat(path);
+  const samples = new Map<string, Owned & { readonly path: string }>();
+  let seen = 0;
+  const add = (stats: Stats, relative: string): void => {
+    seen += 1;
+    const sample = { path: relative, type: fileType(stats), mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid, mtimeMs: stats.mtimeMs };
+    const key = [sample.type, sample.mode, sample.uid, sample.gid].join(' ');
+    const known = samples.get(key);
+    if (known === undefined ? samples.size < MAX_SAMPLES : known.mtimeMs < sample.mtimeMs) samples.set(key, sample);
+  };
+  add(top, '');
+  const pending = top.isDirectory() ? [''] : [];
+  let complete = true;
+  for (let directory = pending.shift(); directory !== undefined; directory = pending.shift()) {
+    const entries = await entriesOf(join(path, directory));
+    for (const name of entries.sort()) {
+      if (seen >= MAX_OWNED) return { complete: false, samples: [...samples.values()] };
+      const relative = join(directory, name);
+      const stats = await lstatIfThere(join(path, relative));
+      if (stats === undefined) continue;
+      add(stats, relative);
+      if (!stats.isDirectory()) continue;
+      if (stats.dev === top.dev) pending.push(relative);
+      else complete = false;
+    }
+  }
+  return { complete: complete && samples.size < MAX_SAMPLES, samples: [...samples.values()] };
+}
+
+/** Nothing of what vanished meanwhile. */
+const ifThere = <T, O>(found: Promise<T>, otherwise: O): Promise<T | O> => found.catch((error: unknown) => {
+  if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return otherwise;
+  throw error;
+});
+const entriesOf = (path: string): Promise<string[]> => ifThere(readdir(path), []);
+const lstatIfThere = (path: string): Promise<Stats | undefined> => ifThere(lstat(path), undefined);
 
 const leadsToDirectory = async (path: string): Promise<boolean> => {
   try {

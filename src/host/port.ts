@@ -1,4 +1,4 @@
-import type { FileStat, Observed } from '../model.ts';
+import type { FileStat, Observed, OwnedFiles } from '../model.ts';
 
 /** Programs that harden may run on a host; nothing named by a container, an image or a config file ever runs. */
 export type Tool =
@@ -51,6 +51,8 @@ export type ReadRequest =
   /** A tool that only reads; a missing tool is `absent`, a non-zero exit is still a result. */
   | { readonly kind: 'tool'; readonly tool: Tool; readonly args: readonly string[] }
   | { readonly kind: 'socketOwner'; readonly path: string }
+  /** Whose a file is, and what is below it on the same file system, as far as a few thousand files reach. No link is followed. */
+  | { readonly kind: 'owners'; readonly path: string }
   /** All processes in cgroups of containers, in one pass over /proc; what the kernel holds those of the given pids to. */
   | {
     readonly kind: 'containerProcesses'; readonly held: readonly number[];
@@ -63,6 +65,7 @@ export type ReadResult<R extends ReadRequest> =
   : R extends { kind: 'stat' } ? FileStat
   : R extends { kind: 'list' } ? readonly string[]
   : R extends { kind: 'tool' } ? ToolResult
+  : R extends { kind: 'owners' } ? OwnedFiles
   : R extends { kind: 'containerProcesses' } ? readonly ContainerProcess[]
   : SocketOwner;
 

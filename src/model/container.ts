@@ -1,5 +1,5 @@
 import type { Json, Observed } from './base.ts';
-import type { ImageAccounts, ImageFilesystem } from './facts.ts';
+import type { FileStat, ImageAccounts, ImageFilesystem } from './facts.ts';
 
 export interface ContainerFacts {
   readonly id: string;
@@ -16,7 +16,7 @@ export interface ContainerFacts {
   readonly processes?: Observed<readonly string[]>;
   /** Its `docker exec` sessions that are open (ExecIDs, GET /exec/ID/json); missing when nobody asked. `user` is "" for the container's own. */
   readonly execs?: Observed<readonly { readonly id: string; readonly privileged: boolean; readonly user: string }[]>;
-  /** What its processes listen on, of one that is on the network of the host; absent: nothing runs; missing for others, and when nobody asked. `loopback`: only the host itself reaches it. */
+  /** What its processes listen on, of one that is on the network of the host, or was told to be root although its image is not; absent: nothing runs; missing for others, and when nobody asked. `loopback`: only the host itself reaches it. */
   readonly listening?: Observed<readonly { readonly port: number; readonly protocol: 'tcp' | 'udp'; readonly loopback: boolean }[]>;
   /** What holds for its first process (/proc/PID/limits, /proc/PID/status); absent: nothing runs; missing where the engine is not this host's. */
   readonly inForce?: Observed<InForce>;
@@ -56,6 +56,35 @@ export interface ContainerEvidence {
   readonly memory: Observed<{ readonly current: number; readonly anonymous: number; readonly peak: number | null }>;
   /** Processes and threads now. */
   readonly pids: Observed<number>;
+  /** Of containers that were told to be root although their image is not; missing of others, and where the engine is not this host's. */
+  readonly ownership?: Ownership;
+}
+
+/** What decides whether a container could run as somebody else. */
+export interface Ownership {
+  /** Of the container's own files; a container without such files has none. */
+  readonly accounts: Observed<ContainerAccounts>;
+  /** What is mounted from the host, volumes included. */
+  readonly mounts: readonly { readonly target: string; readonly readOnly: boolean; readonly files: Observed<OwnedFiles> }[];
+  /** In its writable layer: files that it changed, and directories in which it made or removed some. */
+  readonly written: readonly { readonly path: string; readonly owner: Observed<Owned> }[];
+  /** The first port that others than root may listen on, on the network of the host (net.ipv4.ip_unprivileged_port_start); missing of those with a network of their own. */
+  readonly hostPortStart?: Observed<number>;
+}
+
+/** passwd(5) and group(5) of a container. */
+export interface ContainerAccounts {
+  readonly users: readonly { readonly name: string; readonly uid: number; readonly gid: number }[];
+  readonly groups: readonly { readonly name: string; readonly gid: number; readonly members: readonly string[] }[];
+}
+
+/** Whose a file is, and who may use it; `mode` as in FileStat. */
+export type Owned = Pick<FileStat, 'type' | 'mode' | 'uid' | 'gid' | 'mtimeMs'>;
+
+/** One file of each owner, mode and type below a directory, "" for itself: the one that changed last. `complete`: none was left out. */
+export interface OwnedFiles {
+  readonly complete: boolean;
+  readonly samples: readonly (Owned & { readonly path: string })[];
 }
 
 /** Who would undo or fight a change that is made behind its back. */

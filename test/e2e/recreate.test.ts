@@ -114,4 +114,30 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a container that is crea
     expect(await started()).toBe(before);
     expect((await host.exec('docker exec web md5sum /big | cmp - /tmp/sum')).code).toBe(0);
   });
+
+  test('one that was told to be root is only made another user where its files and its ports allow that', async () => {
+    await host.exec(`docker run --name base busybox:latest sh -c 'echo "app:x:500:501::/:/bin/sh" >>/etc/passwd; echo "team:x:77:app" >>/etc/group; mkdir /data /team; chown 500 /data; chgrp 77 /team; chmod 775 /team'
+      docker commit --change 'USER app' base app:1 && docker rm base
+      docker run -d --name allowed -u 0 -v allowed:/data --tmpfs /tmp app:1 httpd -f -p 80
+      docker run -d --name port -u 0 --sysctl net.ipv4.ip_unprivileged_port_start=1024 app:1 httpd -f -p 80
+      docker run -d --name layer -u 0 app:1 sh -c 'echo x >/team/x; echo x >/etc/conf; sleep 100000'
+      docker run -d --name volume -u 0 -v volume:/data app:1 sh -c 'sleep 2.5; echo x >/data/db; chmod 600 /data/db; sleep 100000'
+      sleep 4`, { check: true });
+    const looked = ['-c', 'image.user', ...['allowed', 'port', 'layer', 'volume'].flatMap((name) => ['-i', name]), '--max-impact', 'recreate', '--max-risk', 'behaviour'];
+    try {
+      const { deferred } = JSON.parse((await harden(host, ['plan', ...looked, '--format', 'json'])).stdout) as { deferred: { target: { name: string }; explanation: string; asks?: { suggested: string | null }[] }[] };
+      const said = Object.fromEntries(deferred.map(({ target: { name }, explanation, asks }) => [name, [asks?.[0]?.suggested, explanation.replace(/^.*?As app, /u, '')]]));
+      expect(said).toEqual({
+        allowed: ['"app"', expect.any(String)],
+        port: [null, 'the user of its image, it could not listen on port 80 (there others than root may from 1024 on).'],
+        layer: [null, 'the user of its image, it could not write to /etc (0:0, mode 0755).'],
+        volume: [null, 'the user of its image, it could not read /data/db (0:0, mode 0600), which changed since the container was made.'],
+      });
+      const applied = await harden(host, ['apply', '--yes', ...looked, '--set', 'container.user=app', '--set', 'container.watchSeconds=1']);
+      expect({ code: applied.code, guarded: applied.stdout.match(/As app \w+ could not/gu)?.sort() }).toEqual({ code: 0, guarded: ['As app layer could not', 'As app port could not', 'As app volume could not'] });
+      expect((await host.exec('docker exec allowed id -u; docker exec allowed wget -q -O - http://127.0.0.1/ 2>&1; for c in port layer volume; do docker exec $c id -u; done')).stdout).toMatch(/^500\n.*404 Not Found\n0\n0\n0\n$/su);
+    } finally {
+      await host.exec('docker rm -fv allowed port layer volume; docker volume rm allowed volume; docker ps -aq --filter name=harden- | xargs -r docker rm -f; docker rmi app:1');
+    }
+  });
 });
