@@ -62,8 +62,8 @@ describe('the change of a container', () => {
     ]);
     const change = containerChange([wish('app', readOnly)], facts, defaultPolicy);
     expect(kinds(change?.actions)).toEqual([
-      'createReplacement app', 'retireContainer app', 'retireContainer side', 'retireContainer front', 'stopContainer front', 'stopContainer side', 'stopContainer app',
-      'swapContainers app', 'startReplacement app', 'createReplacement side', 'swapContainers side', 'startReplacement side', 'createReplacement front', 'swapContainers front', 'startReplacement front',
+      'createReplacement app', 'retireContainer app', 'stopContainer front', 'stopContainer side', 'stopContainer app', 'swapContainers app', 'startReplacement app',
+      'createReplacement side', 'retireContainer side', 'swapContainers side', 'startReplacement side', 'createReplacement front', 'retireContainer front', 'swapContainers front', 'startReplacement front',
     ]);
     const created = (change?.actions ?? []).flatMap((action) => (action.kind === 'createReplacement' ? [action] : []));
     expect(created.map(({ edits, follows }) => ({ edits, follows: follows.map(({ name }) => name) }))).toEqual([

@@ -43,11 +43,13 @@ const savesLayer = ({ container, spec }: Part, policy: Policy): boolean => param
 
 /**
  * The steps that put new containers in the place of old ones, each after those that it depends on. Nothing is stopped before the first
- * new one exists; those that depend on it can only be created once it has the name and runs.
+ * new one exists; those that depend on it can only be created once it has the name and runs. Each loses its restart policy only then: the
+ * new one is made from what the old one is at that moment.
  */
 function replaceActions(parts: readonly Part[], policy: Policy): Action[] {
   const about = ({ container: { id, name } }: Part): { container: string; name: string } => ({ container: id, name });
   const create = (part: Part, follows: readonly Part[]): Action => ({ kind: 'createReplacement', ...about(part), edits: part.edits, follows: follows.map(about) });
+  const retire = (part: Part): Action => ({ kind: 'retireContainer', ...about(part) });
   const takePlace = (part: Part): Action[] => [
     { kind: 'swapContainers', ...about(part) },
     ...(isRunning(part.container) ? [{ kind: 'startReplacement', ...about(part), watchSeconds: parametersFor(part.container.name, policy).watchSeconds ?? WATCH_SECONDS } as const] : []),
@@ -56,10 +58,10 @@ function replaceActions(parts: readonly Part[], policy: Policy): Action[] {
   return first === undefined ? [] : [
     ...parts.filter((part) => savesLayer(part, policy)).map((part): Action => ({ kind: 'saveLayer', ...about(part) })),
     create(first, []),
-    ...parts.map((part): Action => ({ kind: 'retireContainer', ...about(part) })),
+    retire(first),
     ...[...parts].reverse().filter(({ container }) => isRunning(container)).map((part): Action => ({ kind: 'stopContainer', ...about(part) })),
     ...takePlace(first),
-    ...dependants.flatMap((part, index) => [create(part, parts.slice(0, index + 1)), ...takePlace(part)]),
+    ...dependants.flatMap((part, index) => [create(part, parts.slice(0, index + 1)), retire(part), ...takePlace(part)]),
   ];
 }
 

@@ -69,7 +69,7 @@ const CASES: Readonly<Record<string, Case>> = {
       '--health-cmd', 'test -d /proc || exit 1', '--health-interval', '1s', '--restart', 'on-failure:3', '--ipc', 'shareable'],
   },
   // It follows who it joined.
-  joined: { options: ['--network', 'container:networks', '--ipc', 'container:networks'], intended: /^HostConfig\.(?:NetworkMode|IpcMode)$/ },
+  joined: { options: ['--network', 'container:networks', '--ipc', 'container:networks', '--restart', 'unless-stopped'], intended: /^HostConfig\.(?:NetworkMode|IpcMode)$/ },
   linked: { options: ['--link', 'networked:database', '--mount', 'type=volume,source=opts,target=/v,volume-nocopy', '--read-only', '--tmpfs', '/tmp:rw,exec'] },
 };
 const NAMES = Object.keys(CASES);

@@ -183,19 +183,25 @@ export const createReplacement: Executor<Of<'createReplacement'>> = {
   },
 };
 
+const wouldRestart = (policy: JsonObject, exitCode: number): boolean =>
+  ['always', 'unless-stopped'].includes(text(policy['Name'])) || (policy['Name'] === 'on-failure' && exitCode !== 0);
+
 export const retireContainer: Executor<Of<'retireContainer'>> = {
   async before(action, session) {
-    return { restart: object(at(await original(action, session), 'HostConfig', 'RestartPolicy')) };
+    const raw = await original(action, session);
+    return { restart: object(at(raw, 'HostConfig', 'RestartPolicy')), running: isRunning(raw) };
   },
   async perform({ container }, _before, { engine }) {
     await engine.updateContainer(container, { RestartPolicy: { Name: 'no', MaximumRetryCount: 0 } });
     if (text(at(await engine.inspectContainer(container), 'HostConfig', 'RestartPolicy', 'Name')) !== 'no') throw new HostError('The engine did not change the restart policy.');
   },
-  async undo({ container }, { restart }, { engine }) {
+  async undo({ container }, { restart, running }, { engine }) {
     const policy = object(restart);
     const now = await engine.inspectContainer(container);
-    if (now === null || text(at(now, 'HostConfig', 'RestartPolicy', 'Name')) === text(policy['Name'])) return;
-    await engine.updateContainer(container, { RestartPolicy: policy });
+    if (now === null) return;
+    if (text(at(now, 'HostConfig', 'RestartPolicy', 'Name')) !== text(policy['Name'])) await engine.updateContainer(container, { RestartPolicy: policy });
+    // It ended by itself while it had no policy: the engine would have started it again.
+    if (running === true && !isRunning(now) && wouldRestart(policy, number(at(now, 'State', 'ExitCode')))) await engine.startContainer(container);
   },
   touched: () => Promise.resolve(null),
 };
