@@ -2,12 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { capability } from '../container/from-inspect.ts';
 import { fieldAt, joinedEdits } from '../container/spec-edit.ts';
 import type { ContainerResources, ContainerSpec, Healthcheck, Json, JsonObject, MountSpec, SpecEdit } from '../model.ts';
+import { durationText, sizeText } from '../quantities.ts';
 import { isObject, servicesOf, valueAt } from './document.ts';
 import type { ComposeDocument } from './document.ts';
 import { engineName, serviceOf } from './project.ts';
 import type { ComposeProject, Layer, Service } from './project.ts';
 import { composeService } from './service.ts';
-import { dependsOnVariable, deviceOf, durationText, escapeDollars, isPropagation, listOf, plainText, portOf, sizeText, volumeOf, wordOf } from './values.ts';
+import { dependsOnVariable, deviceOf, escapeDollars, isPropagation, listOf, plainText, portOf, volumeOf, wordOf } from './values.ts';
 import { AmbiguousEdit, blockPair, changeYaml } from './yaml-edit.ts';
 
 /** One file of a project, before and after. */

@@ -1,4 +1,5 @@
 import type { Healthcheck, Json } from '../model.ts';
+import { parseDuration, parseSize } from '../quantities.ts';
 import { isObject } from './document.ts';
 import { isInterpolated } from './yaml-edit.ts';
 
@@ -18,35 +19,17 @@ export function dependsOnVariable(value: Json | undefined): boolean {
 /** A text, or a number or truth value as one; "" for anything else. */
 export const wordOf = (value: Json | undefined): string => (value === undefined || value === null || typeof value === 'object' ? '' : String(value));
 
-const SIZE_UNITS = ['b', 'k', 'm', 'g', 't', 'p'];
-
-/** Bytes of "512m", "1.5gb", "64MiB" or a number (units are powers of 1024); null for anything else. */
+/** Bytes of a size or a number, -1 for no limit; null for anything else. */
 export function bytesOf(value: Json | undefined): number | null {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return null;
-  const [, digits, unit = 'b'] = /^(-?\d+(?:\.\d+)?) ?(?:([kmgtp])(?:i?b)?|b)?$/i.exec(value.trim()) ?? [];
-  return digits === undefined ? null : Math.floor(Number(digits) * 1024 ** SIZE_UNITS.indexOf(unit.toLowerCase()));
-}
-
-/** The shortest text that is this many bytes: 536870912 is "512m". */
-export function sizeText(bytes: number): string {
-  const unit = [3, 2, 1].find((power) => bytes !== 0 && bytes % 1024 ** power === 0) ?? 0;
-  return `${bytes / 1024 ** unit}${SIZE_UNITS[unit] ?? ''}`;
-}
-
-const NANOSECONDS: Readonly<Record<string, number>> = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6, us: 1e3, µs: 1e3, ns: 1 };
-
-/** Nanoseconds of "1m30s"; null for what is no duration. */
-export function nanosecondsOf(value: Json | undefined): number | null {
   if (typeof value !== 'string') return typeof value === 'number' ? value : null;
-  if (!/^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+$/.test(value)) return null;
-  return [...value.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g)].reduce((sum, [, digits, unit]) => sum + Number(digits) * (NANOSECONDS[unit ?? ''] ?? 0), 0);
+  const [, sign = '', size = ''] = /^\s*(-?)([^]*?)\s*$/u.exec(value) ?? [];
+  const bytes = parseSize(size);
+  return bytes === null || sign === '' ? bytes : -bytes;
 }
 
-export function durationText(nanoseconds: number): string {
-  const unit = (['h', 'm', 's', 'ms', 'us'] as const).find((name) => nanoseconds !== 0 && nanoseconds % (NANOSECONDS[name] ?? 1) === 0) ?? 'ns';
-  return `${nanoseconds / (NANOSECONDS[unit] ?? 1)}${unit}`;
-}
+/** Nanoseconds of a duration or a number; null for anything else. */
+export const nanosecondsOf = (value: Json | undefined): number | null =>
+  (typeof value === 'string' ? parseDuration(value) : typeof value === 'number' ? value : null);
 
 /** A string as words, split at blanks outside of quotes; null when a quote stays open. */
 function wordsOf(line: string): readonly string[] | null {

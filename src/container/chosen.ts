@@ -15,6 +15,7 @@ import { textRecord } from '../collect/json.ts';
 import { normalReference } from '../image/reference.ts';
 import type { ContainerSpec, Facts, Healthcheck, ImageConfig, ImageFacts, Json, NetworkAttachment } from '../model.ts';
 import { valueOf } from '../model.ts';
+import { parseSize } from '../quantities.ts';
 import { below } from './differences.ts';
 import { plainLink } from './from-inspect.ts';
 
@@ -55,20 +56,12 @@ export function daemonDefaults(facts: Facts): DaemonDefaults {
     logDriver: info?.loggingDriver ?? null,
     logOptions: options === undefined ? null : textRecord(options),
     ulimits: ulimits === undefined ? null : ulimitsOf(ulimits).map(({ name, soft, hard }) => ({ name, soft, hard })),
-    shmSize: typeof size === 'string' ? bytesOf(size) : null,
+    shmSize: typeof size === 'string' ? parseSize(size) : null,
     ipcMode: textNow('default-ipc-mode'),
     cgroupnsMode: cgroups === undefined || info === undefined ? null : textNow('default-cgroupns-mode') ?? (info.cgroupVersion === '2' ? 'private' : 'host'),
     runtime: textNow('default-runtime'),
     noNewPrivileges: typeof noNewPrivileges === 'boolean' ? noNewPrivileges : null,
   };
-}
-
-const UNITS = ['', 'k', 'm', 'g', 't', 'p'];
-
-/** "64M", "1.5g", "128MiB", as the daemon reads them (1024-based); null: no size. */
-function bytesOf(text: string): number | null {
-  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(text);
-  return match === null ? null : Math.trunc(Number(match[1]) * 1024 ** UNITS.indexOf((match[2] ?? '').toLowerCase()));
 }
 
 /** What a specification is held against. `image`: the configuration of the image that the container was made of; undefined: not known. */

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Json, JsonObject } from '../model.ts';
+import { parseDuration as durationOf, parseSize } from '../quantities.ts';
 
 /*
  * Values of flags of `docker run`, as the docker client reads them, to the fields of the Engine API (docker/cli opts and
@@ -39,13 +40,10 @@ export function parseInteger(text: string, [low, high]: readonly [low: number, h
   return value;
 }
 
-const UNITS = ['', 'k', 'm', 'g', 't', 'p'];
-
-/** A size in bytes: 512m, 1.5g, 1024 (go-units RAMInBytes). */
+/** A size in bytes: 512m, 1.5g, 1024. */
 export function parseBytes(text: string): number {
-  const [, digits, unit = ''] = /^(\+?(?:\d+\.?\d*|\.\d+)(?:e\+?\d{1,2})?) ?([kmgtp]?)i?b?$/i.exec(text) ?? [];
-  const bytes = digits === undefined ? NaN : Math.trunc(Number(digits) * 1024 ** UNITS.indexOf(unit.toLowerCase()));
-  return bytes <= Number.MAX_SAFE_INTEGER ? bytes : refuse(Number.isNaN(bytes) ? 'must be a size such as 512m or 2g' : 'is more than any machine has');
+  const bytes = parseSize(text) ?? refuse('must be a size such as 512m or 2g');
+  return bytes <= Number.MAX_SAFE_INTEGER ? bytes : refuse('is more than any machine has');
 }
 
 /** --cpus: a decimal number or a fraction, to billionths. */
@@ -58,22 +56,9 @@ export function parseNanoCpus(text: string): number {
   return whole;
 }
 
-const NANOSECONDS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, 'µs': 1e3, 'μs': 1e3, ms: 1e6, s: 1e9, m: 6e10, h: 3.6e12 };
-const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
-
-/** time.ParseDuration, in nanoseconds; none below 0. Engines take none between 0 and 1 ms. */
+/** In nanoseconds; none below 0. Engines take none between 0 and 1 ms. */
 export function parseDuration(text: string): number {
-  if (/^[+-]?0$/.test(text)) return 0;
-  let total = 0;
-  let at = text.startsWith('+') ? 1 : 0;
-  if (at === text.length) return refuse('must be a duration such as 30s or 1m30s');
-  while (at < text.length) {
-    DURATION_PART.lastIndex = at;
-    const [part, digits = '', unit = ''] = DURATION_PART.exec(text) ?? [];
-    if (part === undefined) return refuse(text.startsWith('-') ? 'must not be below 0' : 'must be a duration such as 30s or 1m30s');
-    total += Number(digits) * (NANOSECONDS[unit] ?? 0);
-    at += part.length;
-  }
+  const total = durationOf(text) ?? refuse(text.startsWith('-') ? 'must not be below 0' : 'must be a duration such as 30s or 1m30s');
   if (!Number.isSafeInteger(Math.trunc(total))) return refuse('is longer than an engine can count');
   return total === 0 || total >= 1e6 ? Math.trunc(total) : refuse('must be at least 1ms');
 }

@@ -2,6 +2,7 @@ import { at, list, number, object, text, textRecord, texts } from '../collect/js
 import { maskArguments, maskEnvironment, maskJson } from '../mask.ts';
 import type { ContainerSpec, Json, MountSpec, NetworkAttachment } from '../model.ts';
 import { shownLine, shownWord } from '../quote.ts';
+import { durationText } from '../quantities.ts';
 import { plainLink } from './from-inspect.ts';
 import { isCdi } from './inexpressible.ts';
 import { apiMinor, bindOf, mountOf, primaryOf, securityOptions } from './to-create.ts';
@@ -143,13 +144,7 @@ function decimal(nano: number): string {
   return `${digits.slice(0, -9)}.${digits.slice(-9)}`.replace(/\.?0+$/, '');
 }
 
-const DURATIONS = [['h', 3_600_000_000_000], ['m', 60_000_000_000], ['s', 1_000_000_000], ['ms', 1_000_000], ['us', 1000], ['ns', 1]] as const;
-
-/** Nanoseconds in the largest unit that holds them; hours and minutes only where the client would write them too. */
-const duration = (ns: number): string | null => {
-  const unit = DURATIONS.find(([, factor]) => ns % factor === 0);
-  return ns === 0 || unit === undefined ? null : `${ns / unit[1]}${unit[0]}`;
-};
+const duration = (ns: number): string | null => (ns === 0 ? null : durationText(ns));
 
 function healthOptions(health: ContainerSpec['healthcheck']): RunOption[] {
   if (health === null) return [];
