@@ -12,7 +12,7 @@ describe('what a container wrote', () => {
     expect(written(['/srv', '/srv/data', '/srv/data/x'], { mounts: ['/srv/data/'] })).toEqual([]);
   });
 
-  test('is named by its deepest paths', () => {
-    expect(written(['/var', '/var/lib', '/var/lib/db', '/var/lib/db/table', '/srv.txt', '/etc', '/etc/passwd'], { workingDir: '/var/lib' })).toEqual(['/var/lib/db/table', '/srv.txt', '/etc/passwd']);
+  test('is named by its deepest paths, in an order of its own', () => {
+    expect(written(['/var', '/var/lib', '/var/lib/db', '/var/lib/db/table', '/srv.txt', '/etc', '/etc/passwd'], { workingDir: '/var/lib' })).toEqual(['/etc/passwd', '/srv.txt', '/var/lib/db/table']);
   });
 });

@@ -4,7 +4,7 @@ import type { Change } from '../model.ts';
 export interface Equivalence {
   readonly kind: Change['kind'];
   readonly script: string;
-  /** The end-to-end test that holds script and playbook to the end state of `apply` on real hosts; `script` so far only the script, on one host in turn with `apply`. */
+  /** The end-to-end test that holds script and playbook to the end state of `apply` on real hosts: `equivalence` on three of them, the others on one host, one after the other. */
   readonly compared: 'equivalence' | 'audit-equivalence' | 'script';
 }
 
