@@ -1,7 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { sha256 } from './digest.ts';
 import { HostError, type FileSnapshot, type HostReader, type HostWriter } from './host/port.ts';
 import type { Json, JsonObject } from './model.ts';
+import { octal } from './octal.ts';
 
 /*
  * STATE/runs/RUN/journal.jsonl   one JSON object per line, each durable before what it announces is done
@@ -297,7 +299,7 @@ async function requireOurs(stateDir: string, runId: string, file: string, reader
     const [stat] = await reader.observe([{ kind: 'stat', path }]);
     if (stat.status !== 'present') continue;
     const { uid, mode } = stat.value;
-    const doubt = uid !== 0 && uid !== owner().uid ? `belongs to uid ${uid}` : (mode & 0o022) !== 0 ? `can be written by others (mode ${(mode & 0o7777).toString(8).padStart(4, '0')})` : null;
+    const doubt = uid !== 0 && uid !== owner().uid ? `belongs to uid ${uid}` : (mode & 0o022) !== 0 ? `can be written by others (mode ${octal(mode & 0o7777)})` : null;
     if (doubt !== null) throw new HostError(`${path} ${doubt}, so run ${runId} is not believed. See who changed it, and compare the host with the backups by hand`);
   }
 }
@@ -362,7 +364,6 @@ export async function removeRun(stateDir: string, runId: string, writer: HostWri
   return true;
 }
 
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 function parseObject(text: string): JsonObject | null {
   try {

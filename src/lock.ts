@@ -3,6 +3,7 @@ import { link, mkdir, open, readdir, readFile, readlink, rename, unlink } from '
 import { dirname, join } from 'node:path';
 import { HostError, type HostWriter } from './host/port.ts';
 import { errorCode, fileError, lstatOrNull, resolveTrusted, syncDirectory } from './host/trusted-path.ts';
+import { octal } from './octal.ts';
 
 interface Lock {
   /** Safe to call twice. */
@@ -80,7 +81,7 @@ async function ensureStateDirectory(stateDir: string, writer: HostWriter): Promi
     throw new HostError(`the state directory ${stateDir} belongs to uid ${stat.uid}, not to the user that runs harden. Choose another with --state-dir`);
   }
   if ((stat.mode & 0o077) !== 0) {
-    throw new HostError(`the state directory ${stateDir} can be used by others (mode ${(stat.mode & 0o7777).toString(8).padStart(4, '0')}). See who changed it, then run \`chmod 0700 ${stateDir}\``);
+    throw new HostError(`the state directory ${stateDir} can be used by others (mode ${octal(stat.mode & 0o7777)}). See who changed it, then run \`chmod 0700 ${stateDir}\``);
   }
   return path;
 }

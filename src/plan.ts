@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { listNames } from './daemon/containers.ts';
+import { sha256 } from './digest.ts';
 import { evaluate } from './evaluate.ts';
 import { globMatches } from './glob.ts';
 import type {
@@ -216,7 +216,7 @@ export function makePlan(request: PlanRequest): PlanResult {
     const of = (list: readonly Finding[]): readonly Finding[] => list.filter(({ check, waiver }) => check === id && waiver === undefined);
     return of(findings).some(isOpen) && of(after).every(({ outcome }) => outcome === 'pass' || outcome === 'na');
   });
-  const id = createHash('sha256').update(JSON.stringify([report.host, now.toISOString(), changes.map(({ fingerprint }) => fingerprint)])).digest('hex').slice(0, 12);
+  const id = sha256(JSON.stringify([report.host, now.toISOString(), changes.map(({ fingerprint }) => fingerprint)])).slice(0, 12);
   const plan: Plan = {
     schemaVersion: 1,
     tool,

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { parseConfigFile } from './daemon/json-edit.ts';
+import { sha256 } from './digest.ts';
 import type { ConfigFile, DaemonProcess, Observed } from './model.ts';
 import { absent, present } from './model.ts';
 
@@ -20,7 +20,7 @@ interface Note {
 
 export const startedWithPath = (stateDir: string): string => join(stateDir, 'started-with.json');
 
-const digest = (text: string): string => createHash('sha256').update(text.replace(/^\uFEFF/, '')).digest('hex');
+const digest = (text: string): string => sha256(text.replace(/^\uFEFF/, ''));
 
 /** The note's text. `left` and `startedWith` are whole texts of daemon.json, null where there is no file. */
 export const startedWithNote = (process: DaemonProcess, left: string | null, startedWith: string | null): string =>

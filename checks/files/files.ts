@@ -2,6 +2,7 @@ import { CONTAINERD_SOCKETS } from '../../src/collect/paths.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Edition, Facts, FileStat, Observed, Severity, Target, Verdict } from '../../src/model.ts';
 import { EDITIONS, mapObserved, present, statOf, unreadable, valueOf } from '../../src/model.ts';
+import { octal } from '../../src/octal.ts';
 import { containerdSockets } from '../containerd-sockets.ts';
 import { fileTarget, judge, manual, na, pass, unknown, warn } from '../verdict.ts';
 
@@ -202,8 +203,6 @@ function certificateMode(path: string, stat: FileStat): number | null {
   if (path.endsWith('.key')) return 0o400;
   return path.endsWith('.crt') || path.endsWith('.cert') ? 0o444 : null;
 }
-
-export const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 const where = (path: string, stat: FileStat): string => stat.realPath === path ? path : `${path} (${stat.realPath})`;
 

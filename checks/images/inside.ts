@@ -1,6 +1,7 @@
 import { listNames } from '../../src/daemon/containers.ts';
 import type { AddedFiles, Check, Facts, ImageAccounts, ImageFilesystem, Observed, Policy, Target, Verdict } from '../../src/model.ts';
 import { mapObserved, present } from '../../src/model.ts';
+import { octal } from '../../src/octal.ts';
 import { eachContainer } from '../containers/container.ts';
 import { DAEMON, manual, na, pass, unknown, warn } from '../verdict.ts';
 import { always, IMAGES, judgeImages, judgePart, matchesPattern, sinceD112 } from './images.ts';
@@ -63,8 +64,6 @@ const accepted = (patterns: readonly string[] | undefined, path: string): boolea
 /** "layer 2 of 5", and that a layer above does not help. */
 const inLayer = ({ layer, removed }: { readonly layer: number; readonly removed: boolean }, layers: number): string =>
   `layer ${layer} of ${layers}${removed ? ', removed later, but still in the image' : ''}`;
-
-const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 /** null: none. */
 const withoutPassword = ({ emptyPasswords }: ImageAccounts): string | null =>

@@ -1,8 +1,9 @@
-import { fileModeChecks, fileOwnerChecks, octal, ownerName } from '../../checks/files/files.ts';
+import { fileModeChecks, fileOwnerChecks, ownerName } from '../../checks/files/files.ts';
 import type { ModeDetail, OwnerDetail } from '../../checks/files/files.ts';
 import { daemonSetting } from '../../src/daemon/settings.ts';
 import type { Check, Facts, FileStat, Proposal, ProposedEdit, Remediation } from '../../src/model.ts';
 import { statOf, valueOf } from '../../src/model.ts';
+import { octal } from '../../src/octal.ts';
 import { defer, edits, remedy } from '../remedy.ts';
 
 /** What decides who can use a file. */

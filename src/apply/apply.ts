@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadedMatches } from '../audit/render.ts';
@@ -7,6 +6,7 @@ import { serviceNames } from '../container/service.ts';
 import { configAtStart, validateCandidate } from '../daemon/settings.ts';
 import type { WayBack } from '../daemon/way-back.ts';
 import { wayBack } from '../daemon/way-back.ts';
+import { sha256 } from '../digest.ts';
 import { messageOf, StalePlanError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
@@ -77,7 +77,6 @@ class Interrupted extends Error {
 /** Files that augenrules(8) rewrites on every load. They belong to the run, so that its undo leaves them as they were. */
 const COMPILED_RULES = ['/etc/audit/audit.rules', '/etc/audit/audit.rules.prev'];
 
-const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex');
 
 /** What a person reads of a change to know what it does and costs: it must be true, or the plan was edited, or costs more by now. */
 const SHOWN = ['kind', 'target', 'title', 'impact', 'risk', 'undo', 'requires', 'diff'] as const;

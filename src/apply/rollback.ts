@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { listNames } from '../daemon/containers.ts';
 import { configAtStart } from '../daemon/settings.ts';
 import type { WayBack } from '../daemon/way-back.ts';
 import { textsOnTheWay } from '../daemon/way-back.ts';
+import { sha256 } from '../digest.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { HealthBaseline } from '../health.ts';
 import { takeBaseline } from '../health.ts';
@@ -49,7 +49,6 @@ export interface RollbackResult {
 
 const text = (value: Json | undefined): string => typeof value === 'string' ? value : '';
 const object = (value: Json | undefined): JsonObject | null => typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
-const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 
 async function fileUndo(session: Session, run: RunRecord, entry: JsonObject): Promise<FileUndo> {
   const before = object(entry.before);
@@ -173,7 +172,7 @@ async function effectsOf(session: Session, run: RunRecord, facts: Facts | null):
 
 const matches = (now: FileSnapshot | null, after: JsonObject): boolean =>
   now !== null && now.mode === after.mode && now.uid === after.uid && now.gid === after.gid
-  && (after.sha256 === null || (now.content !== null && digest(now.content) === after.sha256));
+  && (after.sha256 === null || (now.content !== null && sha256(now.content) === after.sha256));
 
 /** True when the run itself, or a rollback of it, was stopped on its way back: daemon.json may then hold what only that way needs. */
 async function wasOnTheWay(session: Session, run: RunRecord): Promise<boolean> {

@@ -2,6 +2,7 @@ import { compareSources, parseRulesText, printsAsWatch, watchText } from '../col
 import { AUDIT_DROP_IN } from '../managed.ts';
 import type { AuditFacts, AuditRule, Edit, Facts } from '../model.ts';
 import { present, statOf, valueOf } from '../model.ts';
+import { octal } from '../octal.ts';
 import { renderTemplate } from '../templates.ts';
 import { archesOf, coverage, namesAllCalls, resolvePath } from './coverage.ts';
 
@@ -79,7 +80,7 @@ function coveredByOthers(others: Facts, edit: AuditEdit): string | null {
  * The text of harden's tmpfiles.d(5) file. Lines of the existing text for other directories stay.
  */
 export function tmpfilesDropIn(edits: readonly DirectoryEdit[], existing: string | null = null): string {
-  const line = ({ path, mode }: DirectoryEdit): string => `d ${path} ${mode.toString(8).padStart(4, '0')} root root -`;
+  const line = ({ path, mode }: DirectoryEdit): string => `d ${path} ${octal(mode)} root root -`;
   for (const { path } of edits) if (!isWatchablePath(path) || path.includes('%')) throw new Error(`tmpfiles.d cannot take the path ${JSON.stringify(path)}`);
   const renewed = new Set(edits.map(({ path }) => path));
   const kept = (existing ?? '').split('\n').filter((text) => text.trim() !== '' && !text.startsWith('#') && !renewed.has(text.split(/\s+/)[1] ?? ''));

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../digest.ts';
 import type { AccountFacts, FileStat, HostFacts, MountPoint, Observed } from '../model.ts';
 import { absent, mapObserved, present, unreadable, valueOf } from '../model.ts';
 import type { ToolResult } from '../host/port.ts';
@@ -36,7 +36,7 @@ export function readHost(round: Round): (daemonPid: number) => LocalHost {
 function machineOf(text: Observed<string>): Observed<string> {
   const id = valueOf(text)?.trim();
   if (id === undefined) return text;
-  return /^[0-9a-f]{32}$/u.test(id) ? present(createHash('sha256').update(`harden host ${id}`).digest('hex')) : absent;
+  return /^[0-9a-f]{32}$/u.test(id) ? present(sha256(`harden host ${id}`)) : absent;
 }
 
 /** The first that was read, else the first that could not be, else absent. */

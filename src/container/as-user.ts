@@ -2,6 +2,7 @@ import { listNames } from '../daemon/containers.ts';
 import type { ContainerAccounts, ContainerFacts, ContainerSpec, Facts, MountSpec, Owned, Ownership } from '../model.ts';
 import { valueOf } from '../model.ts';
 import { at } from '../collect/json.ts';
+import { octal } from '../octal.ts';
 
 /** Whether a USER is root: "", root and every spelling of 0, with or without a group. What passwd(5) of the image calls 0 besides is not seen. */
 export const isRoot = (user: string): boolean => /^(?:root|[+-]?0*)(?::|$)/u.test(user);
@@ -50,7 +51,7 @@ function may({ uid, groups }: Who, { mode, uid: owner, gid }: Owned, wanted: num
   return uid === 0 || (bits & wanted) === wanted;
 }
 
-const shown = (path: string, { uid, gid, mode }: Owned): string => `${path} (${uid}:${gid}, mode ${mode.toString(8).padStart(4, '0')})`;
+const shown = (path: string, { uid, gid, mode }: Owned): string => `${path} (${uid}:${gid}, mode ${octal(mode)})`;
 
 /** What keeps a container from running as somebody. */
 export interface Obstacles {
@@ -93,8 +94,8 @@ function portObstacles(container: ContainerFacts, spec: ContainerSpec, facts: Fa
   if (start === 0) return NONE;
   if (start === null) return { ...NONE, unknown: ['Which ports others than root may listen on is not known there'] };
   const listening = valueOf(container.listening ?? { status: 'absent' });
-  const ports = [...new Set((listening ?? [...spec.network.ports.map(({ containerPort }) => containerPort), ...spec.network.exposed.map((port) => Number.parseInt(port, 10))]
-    .map((port) => ({ port }))).map(({ port }) => port))].filter((port) => port > 0 && port < start).sort((a, b) => a - b);
+  const served = listening?.map(({ port }) => port) ?? [...spec.network.ports.map(({ containerPort }) => containerPort), ...spec.network.exposed.map((port) => Number.parseInt(port, 10))];
+  const ports = [...new Set(served)].filter((port) => port > 0 && port < start).sort((a, b) => a - b);
   return {
     ...NONE,
     certain: ports.map((port) => `listen on port ${port} (there others than root may from ${start} on)`),
@@ -154,11 +155,15 @@ function fileObstacles(who: Who, ownership: Ownership, { runtime }: ContainerFac
 
 /** What files and ports say against running a container as `user`, which is not root. */
 export function obstaclesAs(user: string, container: ContainerFacts, spec: ContainerSpec, facts: Facts): Obstacles {
-  const accounts = container.evidence?.ownership?.accounts ?? { status: 'absent' };
+  const ownership = container.evidence?.ownership;
+  const accounts = ownership?.accounts ?? { status: 'absent' };
   const who = whoIs(user, valueOf(accounts), spec.security.groupAdd);
   const ports = portObstacles(container, spec, facts);
   if (typeof who === 'string') return { ...ports, certain: [`start, since ${who}`, ...ports.certain] };
-  const files = container.evidence?.ownership === undefined ? { ...NONE, unknown: ['Whose the files are that it uses was not looked at'] } : who === null ? { ...NONE, unknown: [`Who ${user} is in it is not known${accounts.status === 'unreadable' ? `: ${accounts.reason}` : ''}`] } : fileObstacles(who, container.evidence.ownership, container, spec);
+  const unseen = (sentence: string): Obstacles => ({ ...NONE, unknown: [sentence] });
+  const files = ownership === undefined ? unseen('Whose the files are that it uses was not looked at')
+    : who === null ? unseen(`Who ${user} is in it is not known${accounts.status === 'unreadable' ? `: ${accounts.reason}` : ''}`)
+      : fileObstacles(who, ownership, container, spec);
   const added = spec.security.capAdd;
   return {
     certain: [...ports.certain, ...files.certain],

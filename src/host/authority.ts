@@ -122,9 +122,10 @@ export const isReadingCommand = (tool: Tool, args: readonly string[]): boolean =
 export function routeOf(routes: readonly Route[], method: string, url: string): Route | null {
   const whole = url.replace(/^\/v\d+\.\d+(?=\/)/, '');
   const path = whole.replace(/\?.*$/s, '');
-  const ofMethod = routes.filter((route) => route.method === method);
-  return ofMethod.find((route) => route.path === path) ?? ofMethod.find((route) => routePattern(route).test(route.path.includes('?') ? whole : path)) ?? null;
+  return routes.find((route) => route.method === method && ROUTE_PATTERNS.get(route)?.test(route.path.includes('?') ? whole : path) === true) ?? null;
 }
 
 /** A reference of an image has slashes of its own. */
 const routePattern = ({ path }: Route): RegExp => new RegExp(`^${path.replace('?', '\\?').replace('{}', path.startsWith('/images/') ? '[^?]+' : '[^/?]+')}$`);
+
+const ROUTE_PATTERNS: ReadonlyMap<Route, RegExp> = new Map([...READING_ROUTES, ...CHANGING_ROUTES].map((route) => [route, routePattern(route)]));

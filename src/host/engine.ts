@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -7,6 +6,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type Dockerode from 'dockerode';
 import { at, object, textRecord, texts } from '../collect/json.ts';
+import { sha256 } from '../digest.ts';
 import { messageOf, UsageError } from '../errors.ts';
 import type { Json, JsonObject, Observed } from '../model.ts';
 import { mapObserved, present, unreadable } from '../model.ts';
@@ -466,7 +466,7 @@ async function currentContext(env: NodeJS.ProcessEnv): Promise<Endpoint | undefi
   const name = isSet(env['DOCKER_CONTEXT']) ? env['DOCKER_CONTEXT'] : await configuredContext(directory);
   if (name === undefined || name === '' || name === 'default') return undefined;
   const source = `the docker context ${name}`;
-  const id = createHash('sha256').update(name).digest('hex');
+  const id = sha256(name);
   const path = join(directory, 'contexts', 'meta', id, 'meta.json');
   const docker = field(field(await readJson(path, source), 'Endpoints'), 'docker');
   const host = field(docker, 'Host');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { at, list, text, texts } from '../collect/json.ts';
+import { sha256 } from '../digest.ts';
 import type { ImageFilesystem, Json, JsonObject, Observed } from '../model.ts';
 import { present, unreadable } from '../model.ts';
 import { byteSource, chunksOf, ImageError } from './bytes.ts';
@@ -172,14 +173,13 @@ function documentAt(contents: Contents, path: string): Json | null {
   }
 }
 
-const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 /** One image of manifest.json (docker save). */
 function classicImage(contents: Contents, entry: Json, options: ArchiveOptions): ArchiveImage {
   const path = text(at(entry, 'Config'));
   const document = documentAt(contents, path);
   if (document === null) throw new ImageError(`its manifest.json names a configuration that is not in it: ${path === '' ? '(none)' : path}`);
-  const digest = digestOf(contents.documents.get(resolvePath(contents, path)) ?? Buffer.alloc(0));
+  const digest = sha256(contents.documents.get(resolvePath(contents, path)) ?? Buffer.alloc(0));
   const stated = /^(?:.*\/)?([0-9a-f]{64})(?:\.json)?$/u.exec(path)?.[1];
   if (stated !== undefined && stated !== digest) throw new ImageError(`${path} holds other bytes than its digest says`);
   return imageOf(contents, { digest, document, tags: texts(at(entry, 'RepoTags')), layers: texts(at(entry, 'Layers')), platform: null }, options);

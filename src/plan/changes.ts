@@ -1,5 +1,6 @@
 import { auditDropIn, tmpfilesDropIn } from '../audit/render.ts';
 import { mergeJson } from '../daemon/json-edit.ts';
+import { sha256 } from '../digest.ts';
 import { AUDIT_DROP_IN, TMPFILES_DROP_IN, unitDropInPath } from '../managed.ts';
 import { maskSecretsInJsonText, maskSecretsInText } from '../mask.ts';
 import type {
@@ -9,7 +10,7 @@ import { isObjectEdit, statOf, valueOf } from '../model.ts';
 import { diffOf } from './diff.ts';
 import { buildObjectChanges, objectClaims } from './object-changes.ts';
 import type { EditOf, PlannedEdit } from './planned.ts';
-import { mergedFrom, ofKind, sha256 } from './planned.ts';
+import { mergedFrom, ofKind } from './planned.ts';
 import { filePremises } from './premises.ts';
 import { unitDropIn } from './unit-drop-in.ts';
 

@@ -2,13 +2,13 @@ import { projectEdit } from '../compose/container.ts';
 import type { RenewedService } from '../compose/container.ts';
 import { parametersFor } from '../container/parameters.ts';
 import { listNames } from '../daemon/containers.ts';
+import { sha256 } from '../digest.ts';
 import { maskSecretsInYamlText } from '../mask.ts';
 import type { ContainerFacts, Facts, Policy, SpecEdit } from '../model.ts';
 import { valueOf } from '../model.ts';
 import { WATCH_SECONDS } from './container-changes.ts';
 import { diffOf } from './diff.ts';
 import type { Described, EditOf } from './planned.ts';
-import { sha256 } from './planned.ts';
 import { containerPremises } from './premises.ts';
 
 /** The edits of each service, each once: those of its containers are the same where it has several. */

@@ -1,8 +1,6 @@
 import { createTwoFilesPatch } from 'diff';
 import type { FileState } from '../model.ts';
-
-/** Permission bits as chmod(1) takes them. */
-export const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+import { octal } from '../octal.ts';
 
 /**
  * What a person is shown of a change: mode and owner as `-`/`+` lines, then a unified diff of masked content.

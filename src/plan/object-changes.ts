@@ -1,5 +1,6 @@
 import { rootOf } from '../container/dependants.ts';
 import { replacedFields } from '../container/spec-edit.ts';
+import { sha256 } from '../digest.ts';
 import type { Action, ContainerFacts, Facts, Json, ObjectChange, ObjectEdit, Policy, SpecEdit } from '../model.ts';
 import { present, valueOf } from '../model.ts';
 import { escapeLine } from '../render/escape.ts';
@@ -8,7 +9,7 @@ import { composeChange } from './compose-changes.ts';
 import { containerChange } from './container-changes.ts';
 import { isAmount, serviceChange } from './service-change.ts';
 import type { Described, EditOf, PlannedEdit } from './planned.ts';
-import { mergedFrom, ofKind, sha256 } from './planned.ts';
+import { mergedFrom, ofKind } from './planned.ts';
 
 const REMOVED_CONTAINERS = 'removed containers';
 

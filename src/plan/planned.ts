@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Edit, Finding, Impact, Json, ObjectChange, ProposedEdit, Remediation } from '../model.ts';
 import { findingKey, maxImpact, maxRisk } from '../model.ts';
 
@@ -13,8 +12,6 @@ export type EditOf<K extends Edit['kind']> = Extract<ProposedEdit, { kind: K }>;
 
 export const ofKind = <K extends Edit['kind']>(planned: readonly PlannedEdit[], kind: K): EditOf<K>[] =>
   planned.map(({ edit }) => edit).filter((edit): edit is EditOf<K> => edit.kind === kind);
-
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 const unique = <T>(values: readonly T[], by: (value: T) => string): T[] => [...new Map(values.map((value) => [by(value), value])).values()];
 

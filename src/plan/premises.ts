@@ -1,9 +1,9 @@
 import { diffArrays } from 'diff';
+import { sha256 } from '../digest.ts';
 import { maskArguments } from '../mask.ts';
 import type { ContainerFacts, Facts, FileChange, FileStat, Premise } from '../model.ts';
 import { statOf, valueOf } from '../model.ts';
-import { octal } from './diff.ts';
-import { sha256 } from './planned.ts';
+import { octal } from '../octal.ts';
 
 /** What a premise of each kind is called where it is no file and no container. */
 const NAMES = { 'kernel-rules': 'the audit rules in the kernel', 'daemon-flags': 'the flags of dockerd' } as const;

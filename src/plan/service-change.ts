@@ -1,11 +1,11 @@
 import { parametersFor } from '../container/parameters.ts';
 import { changedFields, editService, fieldDelta } from '../container/service.ts';
 import { at, list } from '../collect/json.ts';
+import { sha256 } from '../digest.ts';
 import { maskJson } from '../mask.ts';
 import type { Facts, Json, JsonObject, Policy, SpecEdit } from '../model.ts';
 import { valueOf } from '../model.ts';
 import type { Described, EditOf } from './planned.ts';
-import { sha256 } from './planned.ts';
 
 /** How long all tasks have to run, where nobody says otherwise. */
 const WATCH_SECONDS = 10;

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { textsOnTheWay, wayBack } from '../daemon/way-back.ts';
+import { sha256 } from '../digest.ts';
 import { maskSecretsInJsonText, maskSecretsInText } from '../mask.ts';
 import type { FileChange } from '../model.ts';
 import type { FileDigest, FileMetadata, PortableStep, PortableWayBack } from './model.ts';
@@ -8,7 +8,7 @@ import { spliced, splicesBetween } from './splices.ts';
 
 const metadataOf = ({ mode, uid, gid }: FileMetadata): FileMetadata => ({ mode, uid, gid });
 
-export const digestOf = (bytes: Buffer, metadata: FileMetadata): FileDigest => ({ ...metadataOf(metadata), sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length });
+export const digestOf = (bytes: Buffer, metadata: FileMetadata): FileDigest => ({ ...metadataOf(metadata), sha256: sha256(bytes), size: bytes.length });
 
 /** A text of a snapshot, whose secrets are masked, is not what is on the host. */
 export function requireWhole(path: string, text: string, fromSnapshot: boolean): void {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { sha256 } from '../digest.ts';
 import type { Facts, Plan } from '../model.ts';
 import { IMPACTS, maxImpact } from '../model.ts';
 import type { PortablePlan, PortableUnit } from '../portable/model.ts';
@@ -35,7 +35,7 @@ const library = (): string => `# shellcheck shell=sh disable=SC2034,SC2153,SC215
 
 /** A host's name where it names a file and stands in an inventory: others may hold anything. */
 export const inventoryName = (hostname: string): string => (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/u.test(hostname) ? hostname
-  : `host-${createHash('sha256').update(hostname).digest('hex').slice(0, 12)}`);
+  : `host-${sha256(hostname).slice(0, 12)}`);
 
 /** An inventory of the hosts of which there are variables, for a person to complete. */
 export const inventoryExample = (names: readonly string[]): string => [
@@ -57,7 +57,7 @@ export function hostVariables(plan: Plan, portable: PortablePlan, facts: Facts):
     '# yamllint disable rule:line-length',
     `harden_plan: ${scalar(plan.id)}`,
     `harden_scanned: ${scalar(facts.collectedAt)}`,
-    `harden_library: ${scalar(createHash('sha256').update(library()).digest('hex'))}`,
+    `harden_library: ${scalar(sha256(library()))}`,
     ...listOf('harden_units', portable.units.flatMap(unitLines)),
     ...listOf('harden_refused', portable.refused.flatMap(({ change, reason }) => [`  - id: ${unsafe(escapeLine(change.id))}`, `    reason: ${unsafe(escapeLine(reason))}`])),
     ...listOf('harden_script_head', lines(script.slice(0, at))),

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { at, flag, list, object, text } from '../../collect/json.ts';
 import { upArguments } from '../../compose/call.ts';
 import { editTexts, projectEdit, projectMembers } from '../../compose/container.ts';
 import { decodeCompose } from '../../compose/document.ts';
 import { listNames } from '../../daemon/containers.ts';
+import { sha256 } from '../../digest.ts';
 import type { FileSnapshot } from '../../host/port.ts';
 import { HostError } from '../../host/port.ts';
 import { readBackup } from '../../journal.ts';
@@ -21,7 +21,7 @@ const UP_TIMEOUT_MS = 15 * 60_000;
 const UP_ATTEMPTS = 4;
 const UP_PAUSE_MS = 3000;
 
-const digest = (content: Buffer | string | null): string | null => (content === null ? null : createHash('sha256').update(content).digest('hex'));
+const digest = (content: Buffer | string | null): string | null => (content === null ? null : sha256(content));
 const membersOf = ({ services }: ComposeProjectChange): readonly { readonly id: string; readonly name: string }[] => services.flatMap(({ containers }) => containers);
 
 /** The texts of the files after the edits, with the files as they are; proven to be what was planned. */
