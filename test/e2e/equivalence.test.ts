@@ -172,7 +172,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('executors do the same', 
   test('each makes the plan', async () => {
     await each(async (host, executor) => {
       const { code, stdout, stderr } = await executor.make(host);
-      expect({ executor: executor.name, code, stdout, stderr }).toMatchObject({ code: executor.code });
+      expect(code, `${executor.name}\n${stdout}\n${stderr}`).toBe(executor.code);
       expect((await host.exec(['ls', '/canary'])).code).not.toBe(0);
     });
   });
@@ -189,7 +189,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('executors do the same', 
     const after = await each(stateOf);
     await each(async (host, executor) => {
       const result = await executor.make(host);
-      expect({ executor: executor.name, ...result, nothing: executor.nothing(result) }).toMatchObject({ nothing: true });
+      expect(executor.nothing(result), `${executor.name}\n${result.stdout}\n${result.stderr}`).toBe(true);
     });
     expect(await each(stateOf)).toEqual(after);
   });
@@ -197,7 +197,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('executors do the same', 
   test('taken back, every host is as it was', async () => {
     await each(async (host, executor) => {
       const { code, stdout, stderr } = await executor.undo(host);
-      expect({ executor: executor.name, code, stdout, stderr }).toMatchObject({ code: 0 });
+      expect(code, `${executor.name}\n${stdout}\n${stderr}`).toBe(0);
       expect({ executor: executor.name, state: await stateOf(host) }).toEqual({ executor: executor.name, state: before.get(executor.name) });
     });
   });
