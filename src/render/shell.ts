@@ -134,7 +134,7 @@ function addStep(step: PortableStep, { call, helper }: Adding): void {
       const { container, name, replacement, kept, words, connect, same, env, labels, guards } = step;
       const create = helper([
         'set --', ...wordLines(words), 'create_with "$@" || return 1',
-        ...connect.map((command) => `c_said=$(D network connect ${shellLine(command)} 2>&1) || return 1`),
+        ...connect.map((command) => `asked network connect ${shellLine(command)} || return 1`),
       ]);
       call(step, 'create', [container, name, replacement, kept, create, same, String(env), String(labels)]);
       for (const { of, subject, format, otherwise, expected } of guards satisfies readonly Guard[]) call(step, 'guard', [of, subject, format, otherwise, ...expected]);

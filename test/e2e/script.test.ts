@@ -14,12 +14,13 @@ const settings = (...all: string[]): string[] => all.flatMap((setting) => ['--se
 const WATCHED = settings('container.watchSeconds=1', 'container.tmpfs=[/tmp]', 'container.memory=64m', 'container.cpuShares=512');
 /** Counts its starts, and does SECOND at the second one: as the new container, not as the old one before and after. */
 const counting = (second: string): string[] => ['sh', '-c', `n=$(cat /data/n 2>/dev/null || echo 0); echo $((n + 1)) > /data/n; if [ $n = 1 ]; then ${second}; fi; exec sleep 100000`];
-/** A docker that kills the script, or holds it, at the command that KILL or HOLD says. */
+/** A docker that kills the script, or holds it, at the command that KILL or HOLD says; with LATE it stops containers as a busy engine does: after it has said so. */
 const DOCKER = `#!/bin/sh
 case " $3 " in
   " \${KILL:-none} ") kill -9 "$(sed 's/^{"pid":\\([0-9]*\\).*/\\1/' /var/lib/harden/lock)"; exit 1 ;;
   " \${HOLD:-none} ") touch /run/held; until test -e /run/go; do sleep 0.1; done ;;
 esac
+if [ "$3\${LATE:-}" = stop1 ]; then (sleep 3; exec /usr/bin/docker "$@") >/dev/null 2>&1 </dev/null & exit 0; fi
 exec /usr/bin/docker "$@"
 `;
 
@@ -36,7 +37,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('the script on a host', '
     await host.loadBusybox();
     await host.writeFile('/root/bin/docker', DOCKER, { mode: 0o755 });
     const run = (name: string, ...args: string[]): Promise<unknown> => host.run('-d', '--name', name, '--restart', 'unless-stopped', '--stop-timeout', '1', '--env', 'A_TOKEN=s3cret', '-v', `${name}:/data`, ...args);
-    await run('plain', 'busybox:latest', 'sleep', '100000');
+    await run('plain', '-p', '127.0.0.1:8080:80', 'busybox:latest', 'sleep', '100000');
     await run('ends', 'busybox:latest', ...counting('exit 1'));
     await run('ails', '--health-cmd', 'test ! -e /tmp/ill', '--health-interval', '1s', '--health-retries', '1', 'busybox:latest', ...counting('touch /tmp/ill'));
   });
@@ -58,12 +59,12 @@ describe.skipIf(skipReason('systemd') !== null)(titled('the script on a host', '
   test('brings the old container back where the new one ends at once or is not healthy, and goes on', async () => {
     await generate('-c', 'container.capabilities');
     const before = await containers();
-    const { code, stdout } = await script();
+    const { code, stdout } = await script([], { LATE: '1' });
     expect({ code, stdout }).toMatchObject({ code: 3, stdout: expect.stringMatching(/^1 made, 0 as wanted, 0 not made, 2 failed\.$/mu) as string });
     expect(stdout).toMatch(/failed +container:ends .*\n.*it ended or restarted.*what it had done is taken back/u);
     expect(stdout).toMatch(/failed +container:ails .*\n.*its health check fails.*what it had done is taken back/u);
     expect((await host.exec('docker inspect -f "{{.HostConfig.CapDrop}}" plain ends ails')).stdout).toBe('[NET_RAW]\n[]\n[]\n');
-    expect(await script(['--undo'])).toMatchObject({ code: 0 });
+    expect(await script(['--undo'], { LATE: '1' })).toMatchObject({ code: 0 });
     expect(await containers()).toBe(before);
   });
 

@@ -12,6 +12,7 @@ import { applySpecEdits, fieldAt, joinedEdits } from '../../container/spec-edit.
 import { toCreateOptions } from '../../container/to-create.ts';
 import type { HealthBaseline } from '../../health.ts';
 import { messageOf } from '../../errors.ts';
+import { NOTICE_MS, stopMs } from '../../host/engine-control.ts';
 import { HostError } from '../../host/port.ts';
 import type { Action, ContainerSpec, Json, JsonObject, SpecEdit } from '../../model.ts';
 import type { Executor } from '../actions.ts';
@@ -206,10 +207,13 @@ export const retireContainer: Executor<Of<'retireContainer'>> = {
   touched: () => Promise.resolve(null),
 };
 
-/** The longest that the engine may take to stop a container, with some time to spare. */
-function stopSeconds(raw: JsonObject | null): number {
-  const asked = at(raw, 'Config', 'StopTimeout');
-  return (typeof asked === 'number' && asked >= 0 ? asked : 10) + 2;
+/** Beyond the time that a container has to end by itself, what a stop takes that a killed run had asked for, in milliseconds. */
+const KILL_MS = 2_000;
+
+/** Whether the first process of a container that looks as if it ran does (proc(5)); where that cannot be seen, it does. */
+async function processLives(raw: JsonObject, { reader }: Session): Promise<boolean> {
+  const [stat] = await reader.observe([{ kind: 'text', path: `/proc/${number(at(raw, 'State', 'Pid'))}/stat` }]);
+  return stat.status === 'present' ? !/\) [ZXx] [^)]*$/u.test(stat.value) : stat.status !== 'absent';
 }
 
 export const stopContainer: Executor<Of<'stopContainer'>> = {
@@ -219,12 +223,14 @@ export const stopContainer: Executor<Of<'stopContainer'>> = {
     return { running: true };
   },
   perform: ({ container }, _before, { engine }) => engine.stopContainer(container),
-  async undo({ container }, { running }, { engine }) {
+  async undo({ container }, { running }, session) {
     if (running !== true) return;
+    const { engine } = session;
     let found = await engine.inspectContainer(container);
-    // What a killed run asked for goes on in the engine: a container that is being stopped still looks as if it ran.
-    const end = performance.now() + stopSeconds(found) * 1000;
-    while (found !== null && isRunning(found) && performance.now() < end) {
+    // What a killed run asked for goes on in the engine: a container that is being stopped still looks as if it ran, and so does one that has just ended.
+    const stopped = performance.now() + stopMs(found) + KILL_MS;
+    const noticed = stopped + NOTICE_MS;
+    while (found !== null && isRunning(found) && performance.now() < noticed && (performance.now() < stopped || !await processLives(found, session))) {
       await sleep(POLL_MS);
       found = await engine.inspectContainer(container);
     }
