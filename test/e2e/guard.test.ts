@@ -83,7 +83,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a run that has to be con
 
   /** Starts something, and kills it once its journal announces a step. */
   const killAt = (kind: string, command: string): Promise<CliResult> => host.exec(['sh', '-c', `rm -rf ${STATE}; ${command} >/tmp/said 2>&1 & pid=$!
-    while kill -0 $pid 2>/dev/null && ! cat ${STATE}/runs/*/journal.jsonl 2>/dev/null | grep -q '"kind":"${kind}"'; do :; done; kill -9 $pid; wait $pid`]);
+    while kill -0 $pid 2>/dev/null && ! cat ${STATE}/runs/*/journal.jsonl 2>/dev/null | grep -q '"kind":"${kind}"'; do sleep 0.02; done; kill -9 $pid; wait $pid`]);
 
   test('is undone at once when whoever makes it is killed half-way', async () => {
     expect((await killAt('restartDaemon', `harden ${apply(3600, RESTART).join(' ')}`)).code).toBe(137);

@@ -137,7 +137,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('races', 'systemd'), () =
     test('it comes in the middle of harden', async () => {
       await host.writeFile(COMPOSE_FILE, COMPOSE);
       await host.exec(up, { check: true });
-      const result = await during(`harden "$@" >/tmp/said 2>&1 & pid=$!; while kill -0 $pid 2>/dev/null && ! grep -q mem_limit ${COMPOSE_FILE}; do :; done; (${up}); wait $pid; code=$?; cat /tmp/said; exit $code`);
+      const result = await during(`harden "$@" >/tmp/said 2>&1 & pid=$!; while kill -0 $pid 2>/dev/null && ! grep -q mem_limit ${COMPOSE_FILE}; do sleep 0.02; done; (${up}); wait $pid; code=$?; cat /tmp/said; exit $code`);
       await expectWhole(result, COMPOSE);
     });
   });

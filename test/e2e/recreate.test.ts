@@ -16,7 +16,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('a container that is crea
   /** Starts harden, and kills it once its journal holds a text `times` times; then what was left. */
   const killedAt = async (text: string, times: number, args: readonly string[]): Promise<void> => {
     const script = `t=$1 n=$2; shift 2; harden "$@" >/tmp/said 2>&1 & pid=$!
-      while kill -0 $pid 2>/dev/null && ! [ "$(cat ${STATE}/runs/*/journal.jsonl 2>/dev/null | grep -c "$t")" -ge "$n" ]; do :; done
+      while kill -0 $pid 2>/dev/null && ! [ "$(cat ${STATE}/runs/*/journal.jsonl 2>/dev/null | grep -c "$t")" -ge "$n" ]; do sleep 0.02; done
       kill -9 $pid; wait $pid; code=$?; cat /tmp/said; rm -f /tmp/said; exit $code`;
     const { code, stdout } = await host.exec(['sh', '-c', script, 'killed', text, String(times), ...args], { timeoutMs: 300_000 });
     expect({ code, stdout }).toMatchObject({ code: 137 });

@@ -43,7 +43,7 @@ describe.skipIf(skipReason('systemd') !== null)(titled('safety', 'systemd'), () 
   /** Starts harden, and once its journal announces a step does something to it (`$pid`); the exit code and all that was printed. */
   const during = async (kind: string, deed: string, ...args: string[]): Promise<{ code: number; said: string }> => {
     const script = `harden "$@" >/tmp/said 2>&1 & pid=$!
-      while kill -0 $pid 2>/dev/null && ! cat ${STATE}/runs/*/journal.jsonl 2>/dev/null | grep -q '"kind":"${kind}"'; do :; done
+      while kill -0 $pid 2>/dev/null && ! cat ${STATE}/runs/*/journal.jsonl 2>/dev/null | grep -q '"kind":"${kind}"'; do sleep 0.02; done
       ${deed}
       wait $pid; code=$?; cat /tmp/said; rm -f /tmp/said; exit $code`;
     const { code, stdout, stderr } = await host.exec(['sh', '-c', script, 'during', ...args], { timeoutMs: 300_000 });
