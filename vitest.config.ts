@@ -22,6 +22,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
+          // One less than there are cores, as without this, would leave half of a small machine idle.
+          maxWorkers: '100%',
           // Some start processes, on machines that may be busy with other things.
           testTimeout: 30_000,
         },

@@ -13,6 +13,7 @@ import { defaultPolicy } from '../src/policy.ts';
 import { matchesTerm } from '../src/selection.ts';
 import { caseOf } from './cases.ts';
 import { casePaths, loadHost } from './hosts.ts';
+import { fuzzRuns } from './support/hostile.ts';
 
 /** The live recommendations of edition 1.8.0: section, and how many it has. */
 const LIVE = [['1.1', 18], ['1.2', 2], ['2', 19], ['3', 24], ['4', 12], ['5', 32], ['6', 2], ['7', 9]] as const;
@@ -255,7 +256,7 @@ describe('hostile facts', () => {
       const { pass, warn, na, manual, unknown } = report.summary;
       expect(pass + warn + na + manual + unknown).toBe(checks.length);
       for (const finding of findings.filter(({ outcome }) => outcome === 'warn')) remediationFor(finding.check)?.propose(finding, facts, defaultPolicy);
-    }), { numRuns: 100, endOnFailure: true, interruptAfterTimeLimit: 30_000 });
+    }), { numRuns: fuzzRuns(50), endOnFailure: true, interruptAfterTimeLimit: 30_000 });
   });
 });
 

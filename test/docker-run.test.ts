@@ -10,6 +10,7 @@ import { runCommands } from '../src/container/to-run.ts';
 import { UsageError } from '../src/errors.ts';
 import type { ContainerSpec, Json, JsonObject } from '../src/model.ts';
 import { valueOf } from '../src/model.ts';
+import { fuzzRuns } from './support/hostile.ts';
 
 const fixture = (name: string): string => readFileSync(new URL(`../fixtures/raw/docker-run/${name}`, import.meta.url), 'utf8');
 const CLIENTS = ['20.10.24', '26.1.5', '28.2.2'];
@@ -147,6 +148,6 @@ describe('parse(print(x)) = x', () => {
     }).map((chosenParts): ContainerSpec => ({ ...plain, ...chosenParts }));
     fc.assert(fc.property(spec, (one) => {
       if (inexpressible(one, 'run', '1.50').length === 0) expect(again(one)).toEqual(comparable(one));
-    }), { numRuns: 150 });
+    }), { numRuns: fuzzRuns(100) });
   });
 });

@@ -5,6 +5,7 @@ import { parseRunText, parseRunWords } from '../src/container/from-run.ts';
 import { editRun } from '../src/container/run-edit.ts';
 import { applySpecEdits } from '../src/container/spec-edit.ts';
 import type { SpecEdit } from '../src/model.ts';
+import { fuzzRuns } from './support/hostile.ts';
 
 const edited = (text: string, edits: readonly SpecEdit[]): string | null => {
   const [command] = parseRunText(text, 'f');
@@ -85,5 +86,5 @@ test('a line after any edits means the edited specification, to us and to a shel
     const { exposed: _, ...network } = wanted.network;
     expect(again.spec).toMatchObject({ security: wanted.security, resources: wanted.resources, namespaces: wanted.namespaces, restart: wanted.restart, user: wanted.user, env: wanted.env, labels: wanted.labels, command: wanted.command, mounts: wanted.mounts });
     expect(again.spec.network.ports.toSorted((a, b) => a.containerPort - b.containerPort)).toEqual(network.ports.toSorted((a, b) => a.containerPort - b.containerPort));
-  }), { numRuns: 60 });
+  }), { numRuns: fuzzRuns(30) });
 });

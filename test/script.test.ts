@@ -20,7 +20,7 @@ import { renderScript } from '../src/render/shell.ts';
 import { renderTemplate } from '../src/templates.ts';
 import { TOOL } from '../src/version.ts';
 import { hostWith, loadHost } from './hosts.ts';
-import { asArgument, hostileText, makeCanary } from './support/hostile.ts';
+import { asArgument, fuzzRuns, hostileText, makeCanary } from './support/hostile.ts';
 
 const canary = makeCanary();
 const directory = mkdtempSync(join(tmpdir(), 'harden-script-'));
@@ -103,7 +103,7 @@ describe('the script', () => {
         expect([0, 1, 2]).toContain(status);
         expect(canary.touched()).toBe(false);
       }
-    }), { numRuns: 6 });
+    }), { numRuns: fuzzRuns(4) });
   });
 });
 
@@ -118,7 +118,7 @@ describe('bytes', () => {
       const words = splicesBetween(before, after, (same) => same).flatMap(({ offset, length, text: inserted }) => [String(offset), String(length), inserted]);
       const { stdout } = spawnSync(shell, [...args, '-c', '. "$1"; shift; splice "$@"', 'harden', library, file, ...words]);
       expect(stdout.toString()).toBe(after);
-    }), { numRuns: 12 });
+    }), { numRuns: fuzzRuns(8) });
     expect(canary.touched()).toBe(false);
   });
 

@@ -20,6 +20,7 @@ import { TOOL } from '../src/version.ts';
 import { caseOf } from './cases.ts';
 import { casePaths, loadHost } from './hosts.ts';
 import { harden } from './terminal.ts';
+import { fuzzRuns } from './support/hostile.ts';
 
 const NOW = new Date('2026-11-22T10:00:00Z');
 const directory = mkdtempSync(join(tmpdir(), 'harden-snapshot-'));
@@ -171,7 +172,7 @@ describe('whatever a snapshot says', () => {
       expect(JSON.parse(JSON.stringify(planDocument(plan)))).toMatchObject({ schemaVersion: 1 });
       for (const { diff } of plan.changes) expect(diff).toBe(diff.split('\n').map((line) => line.split('\t').map(escapeLine).join('\t')).join('\n'));
       exportSnapshot(read);
-    }), { numRuns: 250 });
+    }), { numRuns: fuzzRuns(60) });
   }, 60_000);
 
   it('what it does not know makes no PASS', async () => {
@@ -193,6 +194,6 @@ describe('whatever a snapshot says', () => {
       const passes = judged(read).report.results.filter(({ outcome }) => outcome === 'pass').map(({ check }) => check);
       const could = new Set(before.filter(({ outcome }) => outcome === 'pass').map(({ check }) => check));
       expect(passes.filter((check) => !could.has(check)), path.join('.')).toEqual([]);
-    }), { numRuns: 150 });
+    }), { numRuns: fuzzRuns(50) });
   }, 60_000);
 });
