@@ -9,6 +9,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { checks } from '../checks/index.ts';
 import { remediations } from '../remediations/index.ts';
 import { createLocalWriter } from '../src/host/local-writer.ts';
+import { createRun, markConfirmed, markRolledBack, type Run } from '../src/journal.ts';
 import { acquireLock } from '../src/lock.ts';
 import type { Facts, Json, Policy } from '../src/model.ts';
 import { makePlan } from '../src/plan.ts';
@@ -185,6 +186,68 @@ describe('the lock', () => {
     for (const child of children) child.kill();
     expect(said.filter((text) => text === 'taken\n')).toHaveLength(1);
     expect(said.filter((text) => /another harden \(process \d+\)/u.test(text))).toHaveLength(7);
+  });
+});
+
+describe('a run of harden', () => {
+  const library = write('run-library.sh', renderTemplate('script-library.sh', {}));
+  const state = join(directory, 'runs-state');
+  const writer = createLocalWriter();
+  const user = { uid: 0, loginuid: null, sudoUser: null };
+  const RUN_ID = '20261122T101530Z-ab12cd';
+  const begin = async (confirmWithin: number | null): Promise<Run> => {
+    rmSync(state, { recursive: true, force: true });
+    mkdirSync(state, { mode: 0o700 });
+    const ticket = '"confirmWithin":9';
+    return createRun(state, writer, { runId: RUN_ID, planId: null, createdAt: new Date(0).toISOString(), tool: { name: 'harden', version: '0.0.0' }, user, ticket, confirmWithin }, null);
+  };
+  const refusal = (): string[] => SHELLS.map(([shell, ...args]) => spawnSync(shell, [...args, '-c', '. "$1"; STATE_DIR=$2 REASON=; refuse_unfinished || echo "$REASON"', 'harden', library, state], { encoding: 'utf8' }).stdout);
+  const everyShell = (says: string): unknown => SHELLS.map(() => (says === '' ? '' : expect.stringContaining(says) as unknown));
+
+  test('that is not finished is waited for by the script', async () => {
+    const run = await begin(null);
+    expect(refusal()).toEqual(everyShell('was not finished'));
+    await run.close({ result: 'applied', exitCode: 0 });
+    expect(refusal()).toEqual(everyShell(''));
+  });
+
+  test.each<readonly [string, (run: Run) => Promise<void>]>([
+    ['was confirmed', () => markConfirmed(state, RUN_ID, user, null, writer)],
+    ['was taken back', () => markRolledBack(state, RUN_ID, '20261122T101630Z-ab12cd', writer)],
+  ])('that is to be confirmed is waited for by the script until it %s', async (_, end) => {
+    const run = await begin(60);
+    await run.close({ result: 'applied', exitCode: 0 });
+    expect(refusal()).toEqual(everyShell('still has to be confirmed'));
+    await end(run);
+    expect(refusal()).toEqual(everyShell(''));
+  });
+
+  test('that took itself back has nothing to be confirmed', async () => {
+    const run = await begin(60);
+    await run.close({ result: 'reverted', exitCode: 3 });
+    expect(refusal()).toEqual(everyShell(''));
+  });
+});
+
+describe('a container that lost its restart policy', () => {
+  const library = write('retire-library.sh', renderTemplate('script-library.sh', {}));
+  const BODY = `. "$1"; STEP=$2 POLICY=$3 RAN=$4 STATE=$5 PROBLEMS=0
+    inspect() { case $2 in *Id*) echo a ;; *RestartPolicy*) echo no ;; *) echo "$STATE" ;; esac; }
+    asked() { echo "$*"; }
+    printf '%s\n' "$RAN" >"$STEP/begun"; retire_undo a web "$POLICY"`;
+
+  test.each<readonly [string, string, string, string, readonly string[]]>([
+    ['and runs gets it back', 'always', 'true', 'true 0', ['update --restart always -- a']],
+    ['and ended meanwhile is started', 'unless-stopped', 'true', 'false 0', ['update --restart unless-stopped -- a', 'start a']],
+    ['and failed meanwhile is started', 'on-failure:3', 'true', 'false 1', ['update --restart on-failure:3 -- a', 'start a']],
+    ['and ended well stays so where only a failure starts it again', 'on-failure', 'true', 'false 0', ['update --restart on-failure -- a']],
+    ['and never had one stays as it ended', 'no', 'true', 'false 1', []],
+    ['and did not run is not started', 'always', 'false', 'false 0', ['update --restart always -- a']],
+  ])('%s, by the script as by apply', (_, policy, ran, state, expected) => {
+    const step = mkdtempSync(join(directory, 'step-'));
+    for (const [shell, ...args] of SHELLS) {
+      expect(spawnSync(shell, [...args, '-c', BODY, 'harden', library, step, policy, ran, state], { encoding: 'utf8' })).toMatchObject({ stderr: '', stdout: expected.map((line) => `${line}\n`).join('') });
+    }
   });
 });
 

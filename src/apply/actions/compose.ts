@@ -77,17 +77,24 @@ async function unlikeFiles(action: ComposeProjectChange, session: Session): Prom
   return unchanged === undefined ? [] : membersOf(action).map(({ name }) => name).filter((name) => !unchanged.includes(name));
 }
 
+/** `up`, once; why that did not do, null when it did. */
+async function attempt(action: ComposeProjectChange, session: Session): Promise<HostError | null> {
+  try {
+    await up(action, session);
+  } catch (error) {
+    if (error instanceof HostError) return error;
+    throw error;
+  }
+  const unlike = await unlikeFiles(action, session);
+  return unlike.length === 0 ? null : new HostError(`With its old files, Compose did not leave ${listNames(unlike)} as they say: somebody else's \`up\` was at work. Run \`up\` once more.`);
+}
+
 /** `up`, and again where somebody else's was in its way or came after it. @throws HostError */
 async function insist(action: ComposeProjectChange, session: Session): Promise<void> {
-  for (let left = UP_ATTEMPTS - 1; ; left -= 1) {
-    try {
-      await up(action, session);
-      const unlike = await unlikeFiles(action, session);
-      if (unlike.length === 0) return;
-      throw new HostError(`With its old files, Compose did not leave ${listNames(unlike)} as they say: somebody else's \`up\` was at work. Run \`up\` once more.`);
-    } catch (error) {
-      if (left === 0) throw error;
-    }
+  for (let made = 1; ; made += 1) {
+    const problem = await attempt(action, session);
+    if (problem === null) return;
+    if (made === UP_ATTEMPTS) throw problem;
     await sleep(UP_PAUSE_MS);
     await removeUnfinished(action, session);
   }
