@@ -159,7 +159,7 @@ const applied = shape<AppliedSettings>({
 });
 
 const runtime = shape<ContainerRuntime>({
-  state: z.enum(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead']), pid: number, startedAt: text, createdAt: text.exactOptional(),
+  state: z.enum(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead']), pid: number, startedAt: text, restarts: number.exactOptional(), createdAt: text.exactOptional(),
   finishedAt: text.exactOptional(), health: z.enum(['starting', 'healthy', 'unhealthy', 'none']),
   ports: list(shape<ContainerRuntime['ports'][number]>({ ip: text, hostPort: number, containerPort: number, protocol: text })),
   networks: list(shape<ContainerRuntime['networks'][number]>({ name: text, networkId: text, ip: text, ip6: text })),

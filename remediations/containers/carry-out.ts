@@ -44,7 +44,7 @@ export function carryOut({ edits, uses = [], risk, note }: Wish, about: About): 
   if (container.owner.kind === 'compose' && facts.compose !== undefined) return carryOutInFiles({ edits, uses, ...(risk && { risk }), ...(note !== undefined && { note }) }, container.owner, about);
   if (container.owner.kind !== 'none') return byHand;
   const live = areLive(edits);
-  const obstacle = stateObstacle(container) ?? (live ? null : recreateObstacle(container, applySpecEdits(spec, edits.filter(({ path }) => path === 'image.reference')), facts, policy));
+  const obstacle = stateObstacle(container, facts) ?? (live ? null : recreateObstacle(container, applySpecEdits(spec, edits.filter(({ path }) => path === 'image.reference')), facts, policy));
   if (obstacle !== null) return live || !('defer' in obstacle) ? obstacle : { ...obstacle, needs: [obstacle.needs, newLine(edits, spec, facts)].filter((part) => part !== undefined).join('\n') };
   const liftable = edits.every(({ path }) => path !== 'resources.memory');
   const notes = [...(note === undefined ? [] : [note]), ...(live ? [] : macNotes([container, ...allDependants(container, facts)], facts))];
@@ -84,7 +84,7 @@ function inService({ edits, uses = [], risk, note }: Wish, { id, name, definitio
   if ('refused' in after) return defer('unsupported', `It is a task of the service ${name}, and a service ${after.refused}.`, after.needs ?? steps);
   // With a digest it is the same image, whatever the tag before it stands for here.
   const pinned = spec.image.reference.includes('@') || edits.some(({ path }) => path === 'image.reference');
-  const obstacle = stateObstacle(container) ?? (pinned ? null : imageObstacle(container, spec, facts)) ?? taskLayerObstacle(container, spec);
+  const obstacle = stateObstacle(container, facts) ?? (pinned ? null : imageObstacle(container, spec, facts)) ?? taskLayerObstacle(container, spec);
   if (obstacle !== null) return obstacle;
   return proposed([{
     kind: 'changeService', service: id, edits,
@@ -125,7 +125,7 @@ function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeO
   // Compose says of every container that its output is attached; of those that read a terminal somebody may be at it.
   for (const member of edit.containers) {
     const spec = valueOf(member.spec);
-    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : (spec.openStdin ? attachedObstacle(member, spec, policy) : null) ?? writableLayerObstacle(member, spec, null);
+    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : restartObstacle(member, facts) ?? (spec.openStdin ? attachedObstacle(member, spec, policy) : null) ?? writableLayerObstacle(member, spec, null);
     if (obstacle !== null) return obstacle;
   }
   const anew = `Compose makes the service ${owner.service} of ${owner.project} anew (${listNames(edit.containers.map(({ name }) => name))}).`;
@@ -140,11 +140,23 @@ const guard = (explanation: string, needs?: string, asks?: readonly Ask[]): Prop
 /** The question for a parameter of one container. */
 const askOf = (name: string, key: string, suggested: string, evidence: string): readonly Ask[] => [{ parameter: ['containers', name, key], suggested, evidence }];
 
+/** One that its policy started again runs that long before it counts as at rest: the engine waits up to a minute between two tries. */
+const SETTLED_MS = 60_000;
+
+/** Why a container that runs may be one that fails over and over, caught between two ends; null when it is not. */
+function restartObstacle({ name, runtime }: ContainerFacts, facts: Facts): Proposal | null {
+  const { state, restarts = 0, startedAt = '' } = valueOf(runtime) ?? {};
+  const ran = Date.parse(facts.collectedAt) - Date.parse(startedAt);
+  return state !== 'running' || restarts === 0 || ran >= SETTLED_MS ? null
+    : guard(`${name} ended, and its restart policy started it again (${restarts === 1 ? 'once' : `${restarts} times`}) less than a minute ago: it has to work before it is changed.`, `see docker logs ${name}; where it goes on running, plan again in a minute`);
+}
+
 /** States in which a container is left alone. */
-function stateObstacle({ name, runtime }: ContainerFacts): Proposal | null {
+function stateObstacle(container: ContainerFacts, facts: Facts): Proposal | null {
+  const { name, runtime } = container;
   const state = valueOf(runtime)?.state;
   switch (state) {
-    case 'running': case 'exited': case 'created': return null;
+    case 'running': case 'exited': case 'created': return restartObstacle(container, facts);
     case 'paused': return guard(`${name} is paused, and what a change does to it then is not known.`, `docker unpause ${name}, then plan again`);
     case 'restarting': return guard(`${name} restarts over and over: it has to work before it is changed.`, `see docker logs ${name}`);
     case 'removing': case 'dead': return guard(`${name} is being removed.`, 'plan again');
@@ -208,7 +220,7 @@ function dependantsObstacle(container: ContainerFacts, facts: Facts, policy: Pol
     const spec = valueOf(dependant.spec);
     const why = spec === undefined ? guard(`${dependant.name} could not be inspected.`)
       : dependant.owner.kind !== 'none' ? guard(`${dependant.name} belongs to somebody else (${dependant.owner.kind}).`, 'change it there, or let it not depend on this one')
-        : stateObstacle(dependant) ?? ownObstacle(dependant, spec, facts, policy);
+        : stateObstacle(dependant, facts) ?? ownObstacle(dependant, spec, facts, policy);
     if (why !== null && 'defer' in why) {
       return guard(`${dependant.name} depends on ${container.name} (a shared namespace or a link) and would have to be created anew with it. ${why.explanation}`, why.needs, why.asks);
     }

@@ -339,6 +339,7 @@ function parseRuntime(raw: JsonObject): Observed<ContainerRuntime> {
     state,
     pid: number(at(raw, 'State', 'Pid')),
     startedAt: text(at(raw, 'State', 'StartedAt')),
+    restarts: number(raw['RestartCount']),
     createdAt: text(at(raw, 'Created')),
     finishedAt: text(at(raw, 'State', 'FinishedAt')),
     health: (['starting', 'healthy', 'unhealthy'] as const).find((known) => known === health) ?? 'none',

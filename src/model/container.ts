@@ -109,6 +109,8 @@ export interface ContainerRuntime {
   readonly state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
   readonly pid: number;
   readonly startedAt: string;
+  /** How often its restart policy started it since somebody last did (RestartCount); missing in snapshots of an older harden. */
+  readonly restarts?: number;
   /** When it was created and when it last stopped, as the engine writes it; "0001-01-01T00:00:00Z" for never. */
   readonly createdAt?: string;
   readonly finishedAt?: string;

@@ -54,16 +54,18 @@ describe.skipIf(skipReason('systemd') !== null)(titled('containers that are not 
     await host.exec('docker run --name attached busybox:latest sleep 100000 </dev/null >/dev/null 2>&1 & until docker ps -q --filter name=attached | grep -q .; do sleep 0.2; done', { check: true });
     // The engine waits longer each time: by then long enough that it is not just running when it is looked at.
     await host.exec('until docker inspect -f "{{.State.Restarting}} {{.RestartCount}}" restarting | grep -qE "true ([89]|..)"; do sleep 0.2; done', { check: true, timeoutMs: 90_000 });
+    await put('faltering', ['--restart', 'on-failure', '-v', '/data'], ['busybox:latest', 'sh', '-c', 'test -e /data/tried || { touch /data/tried; exit 1; }; exec sleep 100000']);
+    await host.exec('until docker inspect -f "{{.State.Running}} {{.RestartCount}}" faltering | grep -q "true 1"; do sleep 0.2; done', { check: true, timeoutMs: 30_000 });
     const before = (await all()).filter((line) => !line.includes('/restarting '));
-    const names = ['writer', 'ephemeral', 'interactive', 'terminal', 'paused', 'restarting', 'moved', 'gone', 'attached'];
+    const names = ['writer', 'ephemeral', 'interactive', 'terminal', 'paused', 'restarting', 'faltering', 'moved', 'gone', 'attached'];
     const { changes, deferred } = await hardenJson<PlanDocumentJson>(host, ['plan', ...ALLOW, ...NO_NEW], [0]);
     expect(changes).toEqual([]);
     const why = Object.fromEntries(deferred.map(({ target, reason, explanation }) => [target.name, `${reason}: ${explanation}`]));
     expect(why).toEqual(Object.fromEntries(names.map((name) => [name, expect.stringMatching(/^guard: /) as string])));
-    expect([why['writer'], why['moved'], why['gone'], why['paused'], why['restarting'], why['ephemeral'], why['attached']]).toEqual([
+    expect([why['writer'], why['moved'], why['gone'], why['paused'], why['restarting'], why['faltering'], why['ephemeral'], why['attached']]).toEqual([
       // The engine lists what was written in no order.
       expect.stringMatching(/^guard: writer wrote files outside of its volumes, which a new container would not have: (?:\/srv\.txt and \/var\/lib\/db\/table|\/var\/lib\/db\/table and \/srv\.txt)\.$/) as string,
-      ...['no longer stands for the image', 'no longer stands for the image', 'is paused', 'restarts over and over', '--rm', 'attached'].map((part) => expect.stringContaining(part) as string),
+      ...['no longer stands for the image', 'no longer stands for the image', 'is paused', 'restarts over and over', 'started it again (once) less than a minute ago', '--rm', 'attached'].map((part) => expect.stringContaining(part) as string),
     ]);
     expect((await harden(host, ['apply', '--yes', ...ALLOW, ...NO_NEW])).code).toBe(0);
     expect((await all()).filter((line) => !line.includes('/restarting '))).toEqual(before);
