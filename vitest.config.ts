@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The end-to-end files that take longest: one of them that began last would be waited for alone. */
 const LONGEST = [
-  'equivalence', 'safety', 'guard', 'services', 'failures', 'hostile', 'recreate', 'script', 'compose-traits', 'recreate-traits', 'crash', 'access', 'ansible', 'container-model', 'compose-apply', 'images-swarm',
+  'equivalence', 'safety', 'guard', 'services', 'failures', 'hostile', 'recreate', 'script', 'busy-engine', 'compose-traits', 'recreate-traits', 'crash', 'access', 'ansible', 'container-model', 'compose-apply', 'images-swarm',
 ].map((name) => `/test/e2e/${name}.test.ts`);
 
 class LongestFirst extends BaseSequencer {

@@ -56,7 +56,7 @@ describe('a container that was being stopped', () => {
   const stat = (state: string): Observed<string> => ({ status: 'present', value: `7 (a) R (b) ${state} 1 7 7 0 -1` });
 
   test.concurrent.each<readonly [string, number, Observed<string>, string]>([
-    ['is started once it has stopped', 2, stat('S'), 'start a after 3'],
+    ['is started once it has stopped', 2, stat('S'), 'start a after 4'],
     ['is started once a busy engine has noticed that its process is gone', 8, { status: 'absent' }, 'start a after 9'],
     ['is started once a busy engine has noticed that its process has ended', 8, stat('Z'), 'start a after 9'],
     ['is not waited for where its process lives', 100, stat('S'), 'start a after'],

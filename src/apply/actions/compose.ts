@@ -13,7 +13,7 @@ import type { ComposeProjectChange, JsonObject } from '../../model.ts';
 import { valueOf } from '../../model.ts';
 import type { Executor } from '../actions.ts';
 import type { Session } from '../session.ts';
-import { watchStarted } from './container.ts';
+import { inspectNoticed, isUnnoticed, watchStarted } from './container.ts';
 
 /** Containers stop one after the other at worst, each in its own time. */
 const UP_TIMEOUT_MS = 15 * 60_000;
@@ -60,9 +60,25 @@ async function up({ tool, endpoint, project, services, others }: ComposeProjectC
   }
 }
 
+/**
+ * `up`; once more where Compose stopped a container that a busy engine had not noticed to have ended: until it has, it is not removed.
+ * @throws HostError
+ */
+async function upOnceNoticed(action: ComposeProjectChange, session: Session): Promise<void> {
+  try {
+    await up(action, session);
+  } catch (error) {
+    const unnoticed = await Promise.all(membersOf(action).map(async ({ id }) => isUnnoticed(await session.engine.inspectContainer(id), session)));
+    if (!unnoticed.includes(true)) throw error;
+    for (const { id } of membersOf(action)) await inspectNoticed(id, session);
+    await removeUnfinished(action, session);
+    await up(action, session);
+  }
+}
+
 /** Every container by its name, which Compose gives to the one that takes its place. */
-const inspected = (action: ComposeProjectChange, { engine }: Session): Promise<readonly { readonly name: string; readonly id: string; readonly start: boolean; readonly raw: JsonObject | null }[]> =>
-  Promise.all(action.services.flatMap(({ containers, start }) => containers.map(async ({ id, name }) => ({ id, name, start, raw: await engine.inspectContainer(name) }))));
+const inspected = (action: ComposeProjectChange, session: Session): Promise<readonly { readonly name: string; readonly id: string; readonly start: boolean; readonly raw: JsonObject | null }[]> =>
+  Promise.all(action.services.flatMap(({ containers, start }) => containers.map(async ({ id, name }) => ({ id, name, start, raw: await inspectNoticed(name, session) }))));
 
 const isRunning = (raw: JsonObject | null): boolean => flag(at(raw, 'State', 'Running'));
 
@@ -133,7 +149,7 @@ export const changeComposeProject: Executor<ComposeProjectChange> = {
   },
   async perform(action, _before, session, { baseline }) {
     for (const { path, after, snapshot } of await textsAfter(action, session)) await session.writer.replace(path, Buffer.from(after), snapshot);
-    await up(action, session);
+    await upOnceNoticed(action, session);
     const now = await inspected(action, session);
     const missing = now.find(({ raw }) => raw === null);
     if (missing !== undefined) throw new HostError(`Compose left no container ${missing.name}.`);

@@ -216,6 +216,19 @@ async function processLives(raw: JsonObject, { reader }: Session): Promise<boole
   return stat.status === 'present' ? !/\) [ZXx] [^)]*$/u.test(stat.value) : stat.status !== 'absent';
 }
 
+/** Whether a container has ended, and a busy engine has not noticed yet. */
+export const isUnnoticed = async (raw: JsonObject | null, session: Session): Promise<boolean> => raw !== null && isRunning(raw) && !await processLives(raw, session);
+
+/** A container by its id or name, as it is once the engine has noticed that it ended, if it did; null when there is none. */
+export async function inspectNoticed(reference: string, session: Session): Promise<JsonObject | null> {
+  const end = performance.now() + NOTICE_MS;
+  for (;;) {
+    const raw = await session.engine.inspectContainer(reference);
+    if (performance.now() >= end || !await isUnnoticed(raw, session)) return raw;
+    await sleep(POLL_MS);
+  }
+}
+
 export const stopContainer: Executor<Of<'stopContainer'>> = {
   async before(action, session) {
     // Only of one that ran it is planned, and that its replacement is started.
@@ -229,11 +242,11 @@ export const stopContainer: Executor<Of<'stopContainer'>> = {
     let found = await engine.inspectContainer(container);
     // What a killed run asked for goes on in the engine: a container that is being stopped still looks as if it ran, and so does one that has just ended.
     const stopped = performance.now() + stopMs(found) + KILL_MS;
-    const noticed = stopped + NOTICE_MS;
-    while (found !== null && isRunning(found) && performance.now() < noticed && (performance.now() < stopped || !await processLives(found, session))) {
+    while (found !== null && isRunning(found) && performance.now() < stopped) {
       await sleep(POLL_MS);
       found = await engine.inspectContainer(container);
     }
+    await inspectNoticed(container, session);
     await engine.startContainer(container);
   },
   touched: () => Promise.resolve(null),
