@@ -61,7 +61,7 @@ const NOT_MODIFIED = 304;
 /** docker stop without -t, of a container without --stop-timeout. */
 const DEFAULT_STOP_SECONDS = 10;
 /**
- * The longest that a busy engine takes to notice that a container has ended, in milliseconds: 16 s were seen of one whose health check ran at that moment. Until
+ * The longest that a busy engine takes to notice that a container has ended, in milliseconds: 20 s were seen of one whose health check began at that moment. Until
  * then it says that it is stopped, shows it as running, and keeps its ports.
  */
 export const NOTICE_MS = 60_000;
