@@ -35,5 +35,5 @@ export const NAMED_PATHS: readonly { readonly how: string; readonly named: strin
   { how: 'stat', named: 'every one of these, the directories above them, the data root and its directories of layers, the certificates of registries, the TLS files that the daemon names, parents of audited paths', why: 'modes and owners; who could exchange them' },
   { how: 'text', named: '`/proc/sys/net/ipv4/ip_unprivileged_port_start`, where a container that was told to be root although its image is not is on the network of the host (plan, apply)', why: 'which ports another user could listen on' },
   { how: 'stat', named: 'of a container that was told to be root although its image is not: files below its mounts, and where it wrote in its layer (plan, apply)', why: 'whether another user could use them' },
-  { how: '/proc', named: 'the process that listens on the engine\'s socket; processes in cgroups of containers: name, cgroups, limits; whether the first process of a container that was being stopped lives (apply)', why: 'whether the engine is this host\'s; what runs in containers' },
+  { how: '/proc', named: 'the process that listens on the engine\'s socket; processes in cgroups of containers: name, cgroups, limits; whether the first process of a container that looks as if it ran does (apply)', why: 'whether the engine is this host\'s; what runs in containers' },
 ];

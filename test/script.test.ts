@@ -68,6 +68,7 @@ const write = (name: string, text: string | Buffer): string => {
   writeFileSync(path, text);
   return path;
 };
+const library = write('library.sh', renderTemplate('script-library.sh', {}));
 
 describe('the script', () => {
   const script = write('script.sh', scriptOf(hostWithText(['plain', 'two words', '$(id)'])));
@@ -109,8 +110,6 @@ describe('the script', () => {
 });
 
 describe('bytes', () => {
-  const library = write('library.sh', renderTemplate('script-library.sh', {}));
-
   test.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('are spliced by %s as they are meant', (_, [shell, ...args]) => {
     fc.assert(fc.property(fc.array(hostileText(canary.path), { maxLength: 4 }), fc.array(hostileText(canary.path), { maxLength: 4 }), fc.string(), (a, b, between) => {
       const text = (parts: readonly string[]): string => asArgument(parts.join('\n'));
@@ -132,7 +131,6 @@ describe('bytes', () => {
 });
 
 describe('the lock', () => {
-  const library = write('lock-library.sh', renderTemplate('script-library.sh', {}));
   const state = join(directory, 'state');
   const writer = createLocalWriter();
   const path = join(state, 'lock');
@@ -190,7 +188,6 @@ describe('the lock', () => {
 });
 
 describe('a run of harden', () => {
-  const library = write('run-library.sh', renderTemplate('script-library.sh', {}));
   const state = join(directory, 'runs-state');
   const writer = createLocalWriter();
   const user = { uid: 0, loginuid: null, sudoUser: null };
@@ -230,7 +227,6 @@ describe('a run of harden', () => {
 });
 
 describe('a container that lost its restart policy', () => {
-  const library = write('retire-library.sh', renderTemplate('script-library.sh', {}));
   const BODY = `. "$1"; STEP=$2 POLICY=$3 RAN=$4 STATE=$5 PROBLEMS=0
     inspect() { case $2 in *Id*) echo a ;; *RestartPolicy*) echo no ;; *) echo "$STATE" ;; esac; }
     asked() { echo "$*"; }

@@ -125,7 +125,7 @@ function carryOutInFiles({ edits, uses = [], risk, note }: Wish, owner: ComposeO
   // Compose says of every container that its output is attached; of those that read a terminal somebody may be at it.
   for (const member of edit.containers) {
     const spec = valueOf(member.spec);
-    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : restartObstacle(member, facts) ?? (spec.openStdin ? attachedObstacle(member, spec, policy) : null) ?? writableLayerObstacle(member, spec, null);
+    const obstacle = spec === undefined ? guard(`${member.name} could not be inspected.`) : stateObstacle(member, facts) ?? (spec.openStdin ? attachedObstacle(member, spec, policy) : null) ?? writableLayerObstacle(member, spec, null);
     if (obstacle !== null) return obstacle;
   }
   const anew = `Compose makes the service ${owner.service} of ${owner.project} anew (${listNames(edit.containers.map(({ name }) => name))}).`;
@@ -145,9 +145,9 @@ const SETTLED_MS = 60_000;
 
 /** Why a container that runs may be one that fails over and over, caught between two ends; null when it is not. */
 function restartObstacle({ name, runtime }: ContainerFacts, facts: Facts): Proposal | null {
-  const { state, restarts = 0, startedAt = '' } = valueOf(runtime) ?? {};
+  const { restarts = 0, startedAt = '' } = valueOf(runtime) ?? {};
   const ran = Date.parse(facts.collectedAt) - Date.parse(startedAt);
-  return state !== 'running' || restarts === 0 || ran >= SETTLED_MS ? null
+  return restarts === 0 || ran >= SETTLED_MS ? null
     : guard(`${name} ended, and its restart policy started it again (${restarts === 1 ? 'once' : `${restarts} times`}) less than a minute ago: it has to work before it is changed.`, `see docker logs ${name}; where it goes on running, plan again in a minute`);
 }
 
@@ -156,7 +156,8 @@ function stateObstacle(container: ContainerFacts, facts: Facts): Proposal | null
   const { name, runtime } = container;
   const state = valueOf(runtime)?.state;
   switch (state) {
-    case 'running': case 'exited': case 'created': return restartObstacle(container, facts);
+    case 'running': return restartObstacle(container, facts);
+    case 'exited': case 'created': return null;
     case 'paused': return guard(`${name} is paused, and what a change does to it then is not known.`, `docker unpause ${name}, then plan again`);
     case 'restarting': return guard(`${name} restarts over and over: it has to work before it is changed.`, `see docker logs ${name}`);
     case 'removing': case 'dead': return guard(`${name} is being removed.`, 'plan again');

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { at, flag, list, object, text } from '../../collect/json.ts';
+import { at, list, object, text } from '../../collect/json.ts';
 import { upArguments } from '../../compose/call.ts';
 import { editTexts, projectEdit, projectMembers } from '../../compose/container.ts';
 import { decodeCompose } from '../../compose/document.ts';
@@ -13,7 +13,7 @@ import type { ComposeProjectChange, JsonObject } from '../../model.ts';
 import { valueOf } from '../../model.ts';
 import type { Executor } from '../actions.ts';
 import type { Session } from '../session.ts';
-import { inspectNoticed, isUnnoticed, watchStarted } from './container.ts';
+import { inspectNoticed, isRunning, isUnnoticed, watchStarted } from './container.ts';
 
 /** Containers stop one after the other at worst, each in its own time. */
 const UP_TIMEOUT_MS = 15 * 60_000;
@@ -68,9 +68,10 @@ async function upOnceNoticed(action: ComposeProjectChange, session: Session): Pr
   try {
     await up(action, session);
   } catch (error) {
-    const unnoticed = await Promise.all(membersOf(action).map(async ({ id }) => isUnnoticed(await session.engine.inspectContainer(id), session)));
-    if (!unnoticed.includes(true)) throw error;
-    for (const { id } of membersOf(action)) await inspectNoticed(id, session);
+    const looks = await Promise.all(membersOf(action).map(async ({ id }) => ({ id, late: await isUnnoticed(await session.engine.inspectContainer(id), session) })));
+    const unnoticed = looks.filter(({ late }) => late);
+    if (unnoticed.length === 0) throw error;
+    for (const { id } of unnoticed) await inspectNoticed(id, session);
     await removeUnfinished(action, session);
     await up(action, session);
   }
@@ -79,8 +80,6 @@ async function upOnceNoticed(action: ComposeProjectChange, session: Session): Pr
 /** Every container by its name, which Compose gives to the one that takes its place. */
 const inspected = (action: ComposeProjectChange, session: Session): Promise<readonly { readonly name: string; readonly id: string; readonly start: boolean; readonly raw: JsonObject | null }[]> =>
   Promise.all(action.services.flatMap(({ containers, start }) => containers.map(async ({ id, name }) => ({ id, name, start, raw: await inspectNoticed(name, session) }))));
-
-const isRunning = (raw: JsonObject | null): boolean => flag(at(raw, 'State', 'Running'));
 
 /**
  * Those that are not what the files say, by a rehearsal: no lock keeps somebody else's `up`, which read other files, from making them

@@ -22,7 +22,7 @@ import { layerFile, layerToSave, saveBeforeRemoval } from './layer.ts';
 
 type Of<K extends Action['kind']> = Extract<Action, { kind: K }>;
 const nameOf = (raw: JsonObject): string => text(raw['Name']).replace(/^\//, '');
-const isRunning = (raw: JsonObject): boolean => flag(at(raw, 'State', 'Running'));
+export const isRunning = (raw: JsonObject | null): boolean => flag(at(raw, 'State', 'Running'));
 
 /** The container as it is. It may have been removed, renamed or recreated since it was looked at. */
 async function original({ container, name }: About, { engine }: Session): Promise<JsonObject> {
@@ -48,10 +48,10 @@ async function replacementOf({ container, name }: About, { engine }: Session): P
 
 const fieldsOf = (spec: ContainerSpec, edits: readonly SpecEdit[]): JsonObject => Object.fromEntries(edits.map(({ path }) => [path, fieldAt(spec, path)]));
 
-/** Whether a field is what an edit makes of it. Of a list only what the edit is about counts: the engine has an order, and names for volumes, of its own. */
 /** What the engine makes of a namespace for which nothing is chosen, by its own settings. */
 const OF_THE_ENGINE: Readonly<Partial<Record<SpecEdit['path'], readonly string[]>>> = { 'namespaces.ipc': ['private', 'shareable'], 'namespaces.cgroup': ['private', 'host'] };
 
+/** Whether a field is what an edit makes of it. Of a list only what the edit is about counts: the engine has an order, and names for volumes, of its own. */
 function isMade(edit: SpecEdit, wanted: ContainerSpec, now: ContainerSpec): boolean {
   const value = fieldAt(now, edit.path);
   const has = (item: Json): boolean => (value as readonly Json[]).some((other) => isDeepStrictEqual(other, item));
@@ -211,23 +211,27 @@ export const retireContainer: Executor<Of<'retireContainer'>> = {
 const KILL_MS = 2_000;
 
 /** Whether the first process of a container that looks as if it ran does (proc(5)); where that cannot be seen, it does. */
-async function processLives(raw: JsonObject, { reader }: Session): Promise<boolean> {
+async function processLives(raw: JsonObject | null, { reader }: Session): Promise<boolean> {
   const [stat] = await reader.observe([{ kind: 'text', path: `/proc/${number(at(raw, 'State', 'Pid'))}/stat` }]);
   return stat.status === 'present' ? !/\) [ZXx] [^)]*$/u.test(stat.value) : stat.status !== 'absent';
 }
 
 /** Whether a container has ended, and a busy engine has not noticed yet. */
-export const isUnnoticed = async (raw: JsonObject | null, session: Session): Promise<boolean> => raw !== null && isRunning(raw) && !await processLives(raw, session);
+export const isUnnoticed = async (raw: JsonObject | null, session: Session): Promise<boolean> => isRunning(raw) && !await processLives(raw, session);
 
-/** A container by its id or name, as it is once the engine has noticed that it ended, if it did; null when there is none. */
-export async function inspectNoticed(reference: string, session: Session): Promise<JsonObject | null> {
-  const end = performance.now() + NOTICE_MS;
+/** A container by its id or name, looked at until it is as wanted, or for so many milliseconds; null when there is none. */
+async function inspectUntil(reference: string, { engine }: Session, milliseconds: number, wanted: (raw: JsonObject | null) => boolean | Promise<boolean>): Promise<JsonObject | null> {
+  const end = performance.now() + milliseconds;
   for (;;) {
-    const raw = await session.engine.inspectContainer(reference);
-    if (performance.now() >= end || !await isUnnoticed(raw, session)) return raw;
+    const raw = await engine.inspectContainer(reference);
+    if (performance.now() >= end || await wanted(raw)) return raw;
     await sleep(POLL_MS);
   }
 }
+
+/** A container by its id or name, as it is once the engine has noticed that it ended, if it did; null when there is none. */
+export const inspectNoticed = (reference: string, session: Session): Promise<JsonObject | null> =>
+  inspectUntil(reference, session, NOTICE_MS, async (raw) => !await isUnnoticed(raw, session));
 
 export const stopContainer: Executor<Of<'stopContainer'>> = {
   async before(action, session) {
@@ -239,13 +243,9 @@ export const stopContainer: Executor<Of<'stopContainer'>> = {
   async undo({ container }, { running }, session) {
     if (running !== true) return;
     const { engine } = session;
-    let found = await engine.inspectContainer(container);
     // What a killed run asked for goes on in the engine: a container that is being stopped still looks as if it ran, and so does one that has just ended.
-    const stopped = performance.now() + stopMs(found) + KILL_MS;
-    while (found !== null && isRunning(found) && performance.now() < stopped) {
-      await sleep(POLL_MS);
-      found = await engine.inspectContainer(container);
-    }
+    const time = stopMs(await engine.inspectContainer(container)) + KILL_MS;
+    await inspectUntil(container, session, time, (raw) => !isRunning(raw));
     await inspectNoticed(container, session);
     await engine.startContainer(container);
   },
